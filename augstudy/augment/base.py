@@ -1,0 +1,51 @@
+"""What an op is: chance (`sample`) and effect (`matrix` or `apply`) apart, so that every draw can be saved and replayed."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+__all__ = ["ColorOp", "FilterOp", "GeometryOp", "Op", "Size"]
+
+Size = tuple[int, int]  # (height, width) in pixels
+
+
+@dataclass(frozen=True)
+class Op(ABC):
+    """One node of an augmentation graph.
+
+    Args:
+        p: probability that a sample is touched.
+    """
+
+    p: float = 1.0
+    draws: ClassVar[int] = 0  # uniforms a sample needs, the gate of `p` not counted
+
+    def sample(self, uniforms: Tensor) -> Tensor:
+        """Parameters from uniforms in [0, 1): (B, draws) -> (B, ...)."""
+        return uniforms
+
+
+class GeometryOp(Op):
+    """Says where an output pixel comes from; moves no pixel itself."""
+
+    def out_size(self, size: Size) -> Size:
+        """Size of the output for an input of this size."""
+        return size
+
+    @abstractmethod
+    def matrix(self, params: Tensor, size: Size) -> Tensor:
+        """(B, 3, 3) maps output to input coordinates, in pixels, the centre of the first pixel at (0.5, 0.5)."""
+
+
+class ColorOp(Op):
+    """Changes each pixel by itself, so it commutes with geometry."""
+
+    @abstractmethod
+    def apply(self, x: Tensor, params: Tensor) -> Tensor:
+        """(B, 3, h, w) in [0, 1] -> the same shape and range."""
+
+
+class FilterOp(ColorOp):
+    """Changes a pixel by its neighbours, so it commutes with nothing."""

@@ -1,0 +1,78 @@
+"""From a YAML node to a part: the part's dataclass fields are its schema."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+from augstudy.core.errors import UserError, nearest
+
+__all__ = ["build", "check_choice", "check_range", "settings"]
+
+T = TypeVar("T")
+
+
+def settings(cls: type) -> list[str]:
+    """The names of a part's settings."""
+    return [f.name for f in dataclasses.fields(cls) if f.init]
+
+
+def build(cls: type[T], node: Mapping[str, Any], where: str) -> T:
+    """An instance of the dataclass `cls` with the settings in `node`, the rest at their defaults.
+
+    Args:
+        where: the file and key that the node came from, for the error.
+
+    Raises:
+        UserError: an unknown key (with the nearest right one), a wrong type, or a value out of range.
+    """
+    known = settings(cls)
+    for key in node:
+        if key not in known:
+            raise UserError(f"{where}: unknown key {key!r}", nearest(str(key), known))
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(cls), OmegaConf.create(dict(node)))
+        values = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+        assert isinstance(values, dict)
+        return cls(**{f.name: _as_declared(f.type, values[f.name]) for f in dataclasses.fields(cls) if f.init})
+    except ConfigKeyError as error:
+        raise UserError(f"{where}: {_first_line(error)}", f"Known keys: {', '.join(known)}.") from None
+    except OmegaConfBaseException as error:
+        key = error.full_key or "?"
+        raise UserError(f"{where}: {key}: {_first_line(error)}", f"Give {key} a value of the right type.") from None
+    except UserError as error:
+        raise error.at(where) from None
+
+
+def _as_declared(kind: Any, value: Any) -> Any:
+    """OmegaConf hands tuples back as lists of unchecked length; a field annotated as a tuple gets a tuple again."""
+    if isinstance(value, list) and getattr(kind, "__origin__", None) is tuple:
+        return tuple(value)
+    return value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def check_range(name: str, value: float, low: float, high: float = float("inf")) -> None:
+    """Raises UserError unless low <= value <= high."""
+    if not low <= value <= high:
+        bounds = f"[{low:g}, {high:g}]" if high != float("inf") else f"[{low:g}, inf)"
+        raise UserError(f"{name} must lie in {bounds}, got {value:g}", f"Set {name} to a value in that range.")
+
+
+def check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    """Raises UserError unless the value is one of the known ones."""
+    if value not in known:
+        raise UserError(f"{name} is {value!r}, which is not one of its choices", nearest(value, known))
+
+
+def check_interval(name: str, value: tuple[float, ...], low: float, high: float = float("inf")) -> None:
+    """Raises UserError unless value is (a, b) with low <= a <= b <= high."""
+    if len(value) != 2 or value[0] > value[1]:
+        raise UserError(f"{name} must be two numbers [low, high], got {list(value)}", f"Set {name} to such a pair.")
+    for end in value:
+        check_range(name, end, low, high)

@@ -1,0 +1,36 @@
+"""The one error a user is meant to read."""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["Diverged", "UserError", "nearest"]
+
+
+class Diverged(Exception):
+    """Training came to a number that is not finite; the run is over, the study goes on."""
+
+
+class UserError(Exception):
+    """What is wrong and where, then what to do: the CLI prints these two lines and exits with code 2.
+
+    Args:
+        what: one line that names the file, key or row at fault.
+        fix: one line that says what to do about it.
+    """
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(f"{what}\n{fix}")
+        self.what = what
+        self.fix = fix
+
+    def at(self, where: str) -> "UserError":
+        """The same error with the file or key it was found in put before it."""
+        return UserError(f"{where}: {self.what}", self.fix)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt name: the nearest known one, then all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    known_names = f"known: {', '.join(names) or 'none'}"
+    return f"Did you mean {close[0]!r}? ({known_names})" if close else known_names.capitalize()

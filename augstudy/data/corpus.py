@@ -1,0 +1,209 @@
+"""Many crops of one image, or the images of a data set, made on demand: what pretraining reads."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from augstudy.augment.base import Op
+from augstudy.augment.color import ColorJitter
+from augstudy.augment.geometry import (
+    CenterCrop,
+    HorizontalFlip,
+    KeepInside,
+    RandomCrop,
+    RandomResizedCrop,
+    Rotate,
+    Shear,
+)
+from augstudy.augment.graph import Graph
+from augstudy.augment.sampler import Pyramid
+from augstudy.core.build import check_choice, check_interval, check_range
+from augstudy.data.datasets.base import Split
+
+__all__ = ["Corpus", "Recipe", "Source", "Whole"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one image becomes `count` crops; the defaults are those of the released single-image script.
+
+    Args:
+        count: crops in the corpus.
+        size: side of a crop in pixels.
+        initial_crop: side of the first random square as a share of the shorter image side; 0 leaves it out.
+        scale: bounds of a crop's area as a share of what the first square left.
+        ratio: bounds of width over height.
+        area: "uniform" or "log", the law of the area (see `RandomResizedCrop`).
+        enlarge: the box is resized to `enlarge` x `size`, turned, then cut to its centre, so that a turn needs no
+            pixels from outside it.
+        rotation, shear: largest angles, in degrees.
+        flip_p: probability of a horizontal flip.
+        brightness, contrast, saturation, hue, jitter_p: see `ColorJitter`.
+        border: "valid" keeps every crop inside the image; "reflect" and "black" (as in the script, whose crops have
+            black corners) let it look beyond.
+        antialias: False reads the image as grid_sample does.
+
+    Source: Asano, Rupprecht, Vedaldi, "A critical analysis of self-supervision", ICLR 2020, section 3, and its
+    released `make_dataset_single.py`. The flip is the paper's; the script's is off.
+    """
+
+    count: int = 1_281_167
+    size: int = 256
+    initial_crop: float = 0.5
+    scale: tuple[float, float] = (0.002, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    area: str = "uniform"
+    enlarge: float = math.sqrt(2)
+    rotation: float = 30.0
+    shear: float = 30.0
+    flip_p: float = 0.5
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = 0.1
+    jitter_p: float = 0.5
+    border: str = "valid"
+    antialias: bool = True
+
+    def __post_init__(self) -> None:
+        check_range("count", self.count, 1)
+        check_range("size", self.size, 8, 4096)
+        check_range("initial_crop", self.initial_crop, 0, 1)
+        check_interval("scale", self.scale, 1e-6, 1)
+        check_interval("ratio", self.ratio, 0.01, 100)
+        check_choice("area", self.area, ("uniform", "log"))
+        check_range("enlarge", self.enlarge, 1, 4)
+        check_range("rotation", self.rotation, 0, 180)
+        check_range("shear", self.shear, 0, 80)
+        for name in ("flip_p", "jitter_p"):
+            check_range(name, getattr(self, name), 0, 1)
+        check_choice("border", self.border, ("valid", "reflect", "black"))
+
+    def graph(self) -> Graph:
+        """The ops in the script's order, those that can never act left out."""
+        ops: list[Op] = []
+        if self.initial_crop > 0:
+            ops.append(RandomCrop(fraction=self.initial_crop))
+        side = int(self.enlarge * self.size)
+        ops.append(RandomResizedCrop(size=side, scale=self.scale, ratio=self.ratio, area=self.area, attempts=32))
+        if self.rotation > 0:
+            ops.append(Rotate(degrees=self.rotation))
+        if self.shear > 0:
+            ops.append(Shear(degrees=self.shear))
+        if side != self.size:
+            ops.append(CenterCrop(size=self.size))
+        if self.flip_p > 0:
+            ops.append(HorizontalFlip(self.flip_p))
+        if self.border == "valid":
+            ops.append(KeepInside())
+        jitter = (self.brightness, self.contrast, self.saturation, self.hue)
+        if self.jitter_p > 0 and any(jitter):
+            ops.append(ColorJitter(self.jitter_p, *jitter))
+        return Graph(tuple(ops))
+
+
+class Source(ABC):
+    """What pretraining reads: numbered crops, and views of them."""
+
+    size: int  # side of a crop in pixels
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Crops to train on."""
+
+    @abstractmethod
+    def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
+        """Views of crops, each a pure function of (seed, index, epoch, view): (B,) -> (B, 3, h, w) float in [0, 1]."""
+
+    def batch(self, index: Tensor) -> Tensor:
+        """The crops themselves: (B,) -> (B, 3, size, size) float in [0, 1]."""
+        return self.view(index)
+
+    @abstractmethod
+    def held_out(self, count: int) -> Tensor:
+        """Numbers of crops that are never trained on: (count,) or fewer."""
+
+    def labels(self, index: Tensor) -> Tensor | None:
+        """(B,) labels, where there are any."""
+        return None
+
+
+@dataclass(frozen=True)
+class Corpus(Source):
+    """The crops of one image; crop i of a seed is the same whatever the batch, the worker or the resume point.
+
+    A view's geometry is composed with its crop's, so a view is sampled once, straight from the image.
+
+    Args:
+        image: (3, H, W) uint8.
+        recipe: how crops are made.
+        seed: names the corpus.
+        device: where crops are made.
+    """
+
+    image: Tensor
+    recipe: Recipe = field(default_factory=Recipe)
+    seed: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pyramid", Pyramid.of(self.image[None].to(self.device)))
+        object.__setattr__(self, "crop", self.recipe.graph())
+        object.__setattr__(self, "size", self.recipe.size)
+
+    pyramid: Pyramid = field(init=False)
+    crop: Graph = field(init=False)
+    size: int = field(init=False)
+
+    def __len__(self) -> int:
+        return self.recipe.count
+
+    def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
+        index = index.to(self.device)
+        whole, draws = self.crop, self.crop.sample(self.seed, "crop", index)
+        if graph is not None:
+            whole, draws = whole + graph, draws + graph.sample(self.seed, "view", index, epoch, view)
+        border = "black" if self.recipe.border == "black" else "reflect"
+        return whole(self.pyramid, draws, border, self.recipe.antialias)
+
+    def held_out(self, count: int) -> Tensor:
+        """Crops beyond the last of the corpus: the same image and law, other numbers."""
+        return torch.arange(len(self), len(self) + count)
+
+
+@dataclass(frozen=True)
+class Whole(Source):
+    """The images of a labelled set as they are, its last `reserve` images kept out of training.
+
+    Args:
+        split: the training split.
+        size: side of its images in pixels.
+        seed: keys the views.
+        device: where views are made.
+        reserve: images held out to judge the pretext task on.
+    """
+
+    split: Split
+    size: int
+    seed: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    reserve: int = 512
+
+    def __len__(self) -> int:
+        return len(self.split) - min(self.reserve, len(self.split) // 10)
+
+    def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
+        images = self.split.images(index.cpu()).to(self.device)
+        if graph is None:
+            return images.float() / 255
+        draws = graph.sample(self.seed, "view", index.to(self.device), epoch, view)
+        return graph(Pyramid.of(images), draws)
+
+    def held_out(self, count: int) -> Tensor:
+        return torch.arange(len(self), len(self.split))[:count]
+
+    def labels(self, index: Tensor) -> Tensor:
+        return self.split.labels[index.cpu()].to(self.device)

@@ -1,0 +1,89 @@
+"""Linear probe: how well a linear classifier reads the labels off each frozen layer."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from augstudy.core import rng
+from augstudy.core.build import check_range
+from augstudy.core.errors import UserError
+from augstudy.evaluate.features import Features
+from augstudy.evaluate.probes.base import Metric, Probe
+
+__all__ = ["Linear"]
+
+
+@dataclass(frozen=True)
+class Linear(Probe):
+    """Ridge regression on one-hot labels over standardised features, in closed form.
+
+    One eigendecomposition serves all penalties. The penalty is the one with the best top-1 on a held-out part of the
+    training images (of equals, the largest); then the classifier is fitted on all of them.
+
+    Args:
+        penalties: candidates, each times the number of training images.
+        held_out: share of the training images that choose the penalty.
+
+    Source: least-squares classification, Hastie, Tibshirani, Friedman, 2009, section 4.2; held-out choice of the
+    penalty as in Zhai et al., "A large-scale study of representation learning", 2019.
+    """
+
+    penalties: tuple[float, ...] = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 10.0)
+    held_out: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_range("held_out", self.held_out, 0.01, 0.5)
+        if not self.penalties:
+            raise UserError("penalties is empty", "Give at least one positive number.")
+        for penalty in self.penalties:
+            check_range("penalties", penalty, 1e-12)
+
+    def __call__(self, train: Features, test: Features) -> list[Metric]:
+        classes = int(max(train.labels.max(), test.labels.max())) + 1
+        order = rng.permutation(0, "probe/held_out", len(train.labels)).to(train.labels.device)
+        metrics = []
+        for layer in train.layers:
+            x, again = standardised(train.layers[layer], test.layers[layer])
+            penalty = self._choose(x[order], train.labels[order], classes)
+            weights, biases = ridge(x, targets(train.labels, classes), [penalty * len(x)])
+            top1 = accuracy(again @ weights[0] + biases[0], test.labels)
+            metrics += [Metric(layer, "top1", top1), Metric(layer, "penalty", penalty)]
+        return metrics
+
+    def _choose(self, x: Tensor, labels: Tensor, classes: int) -> float:
+        """The best penalty on the first `held_out` part, fitted on the rest."""
+        cut = max(1, int(self.held_out * len(x)))
+        fit, judge = x[cut:], x[:cut]
+        candidates = sorted(self.penalties, reverse=True)
+        weights, biases = ridge(fit, targets(labels[cut:], classes), [p * len(fit) for p in candidates])
+        scores = [accuracy(judge @ w + b, labels[:cut]) for w, b in zip(weights, biases, strict=True)]
+        return candidates[scores.index(max(scores))]
+
+
+def standardised(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+    """Both with the training features' mean taken off and divided by their sd; constant features become 0."""
+    mean, sd = train.mean(0), train.std(0)
+    scale = torch.where(sd > 1e-6, 1 / sd.clamp(min=1e-6), 0.0)
+    return (train - mean) * scale, (test - mean) * scale
+
+
+def targets(labels: Tensor, classes: int) -> Tensor:
+    """(N,) -> (N, classes) one-hot, float."""
+    return one_hot(labels, classes).float()
+
+
+def ridge(x: Tensor, y: Tensor, penalties: list[float]) -> tuple[Tensor, Tensor]:
+    """Weights (P, D, C) and biases (P, C) that minimise |x w + b - y|^2 + penalty |w|^2, for each penalty."""
+    centre, mean = x.mean(0), y.mean(0)
+    x = x - centre
+    variance, axes = torch.linalg.eigh((x.T @ x).double())
+    onto = axes.T @ (x.T @ (y - mean)).double()  # (D, C)
+    weights = torch.stack([axes @ (onto / (variance.clamp(min=0) + p)[:, None]) for p in penalties]).float()
+    return weights, mean - centre @ weights
+
+
+def accuracy(scores: Tensor, labels: Tensor) -> float:
+    """Top-1 in per cent."""
+    return 100 * scores.argmax(1).eq(labels).double().mean().item()

@@ -1,0 +1,101 @@
+"""What a backbone is: convolutional layers with names, in depth order."""
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
+
+__all__ = ["Backbone", "Encoder", "conv_block", "fingerprint", "signed"]
+
+
+def signed(pixels: Tensor) -> Tensor:
+    """Pixels as every encoder wants them: uint8, or float in [0, 1] -> float in [-1, 1]."""
+    return pixels.float() / 127.5 - 1 if pixels.dtype == torch.uint8 else pixels * 2 - 1
+
+
+def fingerprint(module: nn.Module) -> str:
+    """SHA-256 of all weights and buffers: equal only if not a bit has changed."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+class Encoder(nn.Module):
+    """Named layers applied one after the other.
+
+    Args:
+        blocks: name -> module, in depth order; each takes and gives (B, C, h, w).
+        grid: side of the average-pooled map that `embed` flattens.
+    """
+
+    def __init__(self, blocks: dict[str, nn.Module], grid: int = 1) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleDict(blocks)
+        self.grid = grid
+
+    @property
+    def names(self) -> list[str]:
+        """Layer names in depth order."""
+        return list(self.blocks)
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        """(B, 3, h, w) -> the output of every layer, by name."""
+        outputs = {}
+        for name, block in self.blocks.items():
+            x = block(x)
+            outputs[name] = x
+        return outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, h, w) -> the last layer's (B, C, h', w')."""
+        for block in self.blocks.values():
+            x = block(x)
+        return x
+
+    def embed(self, x: Tensor) -> Tensor:
+        """(B, 3, h, w) -> (B, D): the last layer, averaged to `grid` x `grid` and flattened; any image size fits."""
+        return adaptive_avg_pool2d(self(x), self.grid).flatten(1)
+
+    def width(self) -> int:
+        """D of `embed`."""
+        channels = [m.out_channels for m in self.modules() if isinstance(m, nn.Conv2d)][-1]
+        return channels * self.grid**2
+
+
+@dataclass(frozen=True)
+class Backbone(ABC):
+    """Settings of a network; `encoder()` makes it, its weights drawn from torch's global generator.
+
+    Args:
+        width: multiplies every channel count.
+    """
+
+    width: float = 1.0
+
+    @abstractmethod
+    def encoder(self) -> Encoder:
+        """A new network with random weights."""
+
+    def channels(self, count: int) -> int:
+        """A channel count at this width, at least 1."""
+        return max(1, round(count * self.width))
+
+
+def conv_block(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, pool: bool = False, leak: float = 0.0
+) -> nn.Sequential:
+    """Convolution, batch norm, (leaky) ReLU and, if asked, a 3x3 max pool of stride 2.
+
+    Weights are He-normal (He et al., ICCV 2015), the bias belongs to the batch norm.
+    """
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+    nn.init.normal_(conv.weight, std=math.sqrt(2 / (inputs * kernel**2)))
+    activation = nn.LeakyReLU(leak, inplace=True) if leak else nn.ReLU(inplace=True)
+    parts = [conv, nn.BatchNorm2d(outputs), activation]
+    return nn.Sequential(*parts, nn.MaxPool2d(3, 2)) if pool else nn.Sequential(*parts)

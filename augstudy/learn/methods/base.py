@@ -1,0 +1,173 @@
+"""What a pretext method is: settings in a dataclass, everything with state in the modules that it makes."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from augstudy.core.build import check_choice, check_range
+from augstudy.data.corpus import Source
+from augstudy.learn.backbones.base import Encoder
+
+__all__ = ["Batch", "Context", "Diagnostic", "Method", "Modules"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training step's input.
+
+    Args:
+        views: one tensor a view, (B, 3, h, w) float, pixels in [-1, 1].
+        index: (B,) crop numbers.
+        labels: (B,) where the source has labels.
+        step: number of this step since the beginning.
+    """
+
+    views: list[Tensor]
+    index: Tensor
+    labels: Tensor | None = None
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method may know before it makes its modules.
+
+    Args:
+        seed: keys whatever the method draws.
+        size: side of a view in pixels.
+        count: crops in the source.
+        classes: labels of the source, 0 without.
+    """
+
+    seed: int
+    size: int
+    count: int
+    classes: int = 0
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A number that would tell a human whether the pretext task is learnt.
+
+    Args:
+        metric: its name.
+        value: measured on crops that are never trained on.
+        chance: what a network that learnt nothing would get.
+        better: "higher" or "lower".
+        unit: "%", "nats" or "" for a pure number.
+    """
+
+    metric: str
+    value: float
+    chance: float
+    better: str = "higher"
+    unit: str = ""
+
+
+class Modules(nn.Module, ABC):
+    """The networks of a method in training, and all its other state, so that `state_dict` resumes it."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> Tensor | dict[str, Tensor]:
+        """A scalar, or one scalar for each group of `groups`, which alone it trains."""
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Parameters that share an optimiser, by the name of their loss."""
+        return {"loss": [p for p in self.parameters() if p.requires_grad]}
+
+    def before_epoch(self, epoch: int, source: Source) -> Tensor | None:
+        """Prepare an epoch; may return the (N,) order in which to visit the crops."""
+        return None
+
+    def after_step(self) -> None:
+        """Update whatever follows the weights: momentum encoders, queues."""
+        return None
+
+    @abstractmethod
+    def diagnostics(self, batch: Batch) -> list[Diagnostic]:
+        """Judge the pretext task on held-out crops, in eval mode."""
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """A pretext method and how it is optimised.
+
+    Args:
+        epochs: passes over the source.
+        batch_size: crops in a step; each may give several views.
+        optimizer: "sgd" (with `momentum` and `nesterov`), "adam" or "adamw".
+        lr: largest learning rate.
+        momentum: of SGD, or beta1 of Adam.
+        weight_decay: L2 penalty; decoupled for adamw.
+        schedule: "constant", "cosine" (to 0), "steps" (times `gamma` at each of `milestones`) or "exponential"
+            (constant until the first milestone, then down to `gamma` at the end).
+        milestones: when steps happen, as shares of the training.
+        warmup: share of the training over which lr rises from 0.
+    """
+
+    epochs: int = 200
+    batch_size: int = 128
+    optimizer: str = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    schedule: str = "cosine"
+    milestones: tuple[float, ...] = field(default=())
+    gamma: float = 0.1
+    warmup: float = 0.0
+
+    views: ClassVar[int] = 1  # views a step needs of each crop
+    trains: ClassVar[bool] = True
+    needs_labels: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_range("epochs", self.epochs, 0)
+        check_range("batch_size", self.batch_size, 2)
+        check_choice("optimizer", self.optimizer, ("sgd", "adam", "adamw"))
+        check_range("lr", self.lr, 0)
+        check_range("momentum", self.momentum, 0, 1)
+        check_range("weight_decay", self.weight_decay, 0)
+        check_choice("schedule", self.schedule, ("constant", "cosine", "steps", "exponential"))
+        for at in self.milestones:
+            check_range("milestones", at, 0, 1)
+        check_range("gamma", self.gamma, 0, 1)
+        check_range("warmup", self.warmup, 0, 1)
+
+    @abstractmethod
+    def modules(self, encoder: Encoder, context: Context) -> Modules:
+        """Everything that is trained, around this encoder."""
+
+    def optimizers(self, modules: Modules) -> dict[str, torch.optim.Optimizer]:
+        """One optimiser for each group."""
+        return {name: self.optimizer_for(params) for name, params in modules.groups().items()}
+
+    def optimizer_for(self, params: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimiser named by the settings."""
+        decay = self.weight_decay
+        if self.optimizer == "sgd":
+            return torch.optim.SGD(params, self.lr, self.momentum, weight_decay=decay, nesterov=self.nesterov)
+        kind = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
+        return kind(params, self.lr, betas=(self.momentum, 0.999), weight_decay=decay)
+
+    def lr_share(self, progress: float) -> float:
+        """What share of `lr` is in force after this share of the training, in [0, 1]."""
+        if progress < self.warmup:
+            return progress / self.warmup
+        if self.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup)))
+        if self.schedule == "steps":
+            return self.gamma ** sum(progress >= at for at in self.milestones)
+        if self.schedule == "exponential":
+            start = self.milestones[0] if self.milestones else 0.0
+            return self.gamma ** max(0.0, (progress - start) / (1 - start))
+        return 1.0

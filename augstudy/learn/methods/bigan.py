@@ -1,0 +1,146 @@
+"""BiGAN: a generator, and an encoder that learns to invert it by fooling a joint discriminator."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits as bce
+from torch.nn.functional import leaky_relu
+
+from augstudy.core import rng
+from augstudy.core.build import check_range
+from augstudy.core.errors import UserError
+from augstudy.learn.backbones.base import Encoder
+from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+
+__all__ = ["BiGAN"]
+
+
+def stages(size: int) -> int:
+    """Stride-2 stages between 4 px and `size` px."""
+    count = (size // 4).bit_length() - 1
+    if size != 4 << count or count < 1:
+        raise UserError(f"bigan needs views of 8, 16, 32, 64, ... px, got {size}", "Set view.size to one of these.")
+    return count
+
+
+class Generator(nn.Module):
+    """z -> image: a linear map to 4 px, then transposed 5x5 convolutions of stride 2, tanh at the end."""
+
+    def __init__(self, latent: int, size: int, width: int) -> None:
+        super().__init__()
+        count = stages(size)
+        self.channels = width << (count - 1)
+        self.first = nn.Linear(latent, self.channels * 16, bias=False)
+        parts: list[nn.Module] = [nn.BatchNorm2d(self.channels), nn.ReLU(inplace=True)]
+        channels = self.channels
+        for _ in range(count - 1):
+            parts += [
+                nn.ConvTranspose2d(channels, channels // 2, 5, 2, 2, 1, bias=False),
+                nn.BatchNorm2d(channels // 2),
+                nn.ReLU(inplace=True),
+            ]
+            channels //= 2
+        self.rest = nn.Sequential(*parts, nn.ConvTranspose2d(channels, 3, 5, 2, 2, 1), nn.Tanh())
+
+    def forward(self, z: Tensor) -> Tensor:  # (B, latent) -> (B, 3, size, size) in [-1, 1]
+        return self.rest(self.first(z).view(-1, self.channels, 4, 4))
+
+
+class Discriminator(nn.Module):
+    """(x, z) -> logit: strided 5x5 convolutions, z added as a learned bias to every channel of every normed layer."""
+
+    def __init__(self, latent: int, size: int, width: int) -> None:
+        super().__init__()
+        widths = [width << i for i in range(stages(size))]
+        self.first = nn.Conv2d(3, width, 5, 2, 2)
+        pairs = list(zip(widths, widths[1:], strict=False))
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 5, 2, 2, bias=False) for a, b in pairs)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(b) for _, b in pairs)
+        self.biases = nn.ModuleList(nn.Linear(latent, b) for _, b in pairs)
+        self.last = nn.Linear(widths[-1] * 16 + latent, 1)
+        nn.init.zeros_(self.last.weight)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:  # (B, 3, size, size), (B, latent) -> (B,)
+        h = leaky_relu(self.first(x), 0.2)
+        for conv, norm, bias in zip(self.convs, self.norms, self.biases, strict=True):
+            h = leaky_relu(norm(conv(h)) + bias(z)[:, :, None, None], 0.2)
+        return self.last(torch.cat((h.flatten(1), z), 1))[:, 0]
+
+
+class BiGANModules(Modules):
+    """Encoder with its latent head, generator and discriminator."""
+
+    def __init__(self, encoder: Encoder, settings: "BiGAN", context: Context) -> None:
+        super().__init__(encoder)
+        self.settings, self.seed = settings, context.seed
+        self.head = nn.Linear(encoder.width(), settings.latent)
+        self.generator = Generator(settings.latent, context.size, settings.generator_width)
+        self.discriminator = Discriminator(settings.latent, context.size, settings.discriminator_width)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(B, 3, h, w) -> (B, latent) in (-1, 1), the support of the prior."""
+        return 2 * torch.sigmoid(self.head(self.encoder.embed(x))) - 1
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        makers = [*self.encoder.parameters(), *self.head.parameters(), *self.generator.parameters()]
+        return {"discriminator": [*self.discriminator.parameters()], "makers": makers}
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """The discriminator tells (x, E(x)) from (G(z), z); encoder and generator want the opposite labels."""
+        x = batch.views[0]
+        u = rng.uniform(self.seed, "bigan/z", batch.index.to(x.device), self.settings.latent, batch.step)
+        z = 2 * u - 1
+        made, code = self.generator(z), self.encode(x)
+        logits = self.discriminator(torch.cat((x, made)), torch.cat((code, z)))
+        truth = torch.cat((torch.ones(len(x)), torch.zeros(len(x)))).to(x.device)
+        return {"discriminator": bce(logits, truth), "makers": bce(logits, 1 - truth)}
+
+    def diagnostics(self, batch: Batch) -> list[Diagnostic]:
+        x = batch.views[0]
+        code = self.encode(x)
+        z = 2 * rng.uniform(self.seed, "bigan/held_out", batch.index.to(x.device), self.settings.latent) - 1
+        real, fake = self.discriminator(x, code), self.discriminator(self.generator(z), z)
+        told = (real.gt(0).float().mean() + fake.le(0).float().mean()).item() / 2
+        again = self.generator(code)
+        error = (again - x).abs().mean().item()
+        other = (again - x.roll(1, 0)).abs().mean().item()
+        return [
+            Diagnostic("reconstruction error (mean |difference|)", error, other, "lower"),
+            Diagnostic("discriminator accuracy", 100 * told, 50.0, unit="%"),
+        ]
+
+
+@dataclass(frozen=True)
+class BiGAN(Method):
+    """Adversarial feature learning; the encoder is what is kept.
+
+    Args:
+        latent: length of z, uniform in [-1, 1].
+        generator_width, discriminator_width: channels of the layer nearest the image; they double with each stage.
+
+    Adam with beta1 0.5 and L2 2.5e-5; lr is constant for the first half, then falls to a hundredth.
+
+    Source: Donahue, Krähenbühl, Darrell, ICLR 2017, and its released code (which has 64 px networks; for 32 px one
+    stage is left out).
+    """
+
+    epochs: int = 100
+    optimizer: str = "adam"
+    lr: float = 2e-4
+    momentum: float = 0.5
+    weight_decay: float = 2.5e-5
+    schedule: str = "exponential"
+    milestones: tuple[float, ...] = (0.5,)
+    gamma: float = 0.01
+    latent: int = 200
+    generator_width: int = 64
+    discriminator_width: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("latent", "generator_width", "discriminator_width"):
+            check_range(name, getattr(self, name), 1)
+
+    def modules(self, encoder: Encoder, context: Context) -> BiGANModules:
+        return BiGANModules(encoder, self, context)

@@ -1,0 +1,140 @@
+"""DeepCluster: cluster the features, learn to predict the clusters, and again."""
+
+from dataclasses import dataclass
+
+import torch
+from sklearn.metrics import normalized_mutual_info_score
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from augstudy.core import rng
+from augstudy.core.build import check_range
+from augstudy.data.corpus import Source
+from augstudy.learn.backbones.base import Encoder, signed
+from augstudy.learn.kmeans import kmeans, pca_whiten
+from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+
+__all__ = ["DeepCluster"]
+
+
+class DeepClusterModules(Modules):
+    """Encoder, hidden layers, and a classifier over the clusters of this epoch."""
+
+    labels: Tensor
+    previous: Tensor
+
+    def __init__(self, encoder: Encoder, settings: "DeepCluster", context: Context) -> None:
+        super().__init__(encoder)
+        self.settings, self.context = settings, context
+        width, layers = encoder.width(), []
+        for hidden in settings.hidden:
+            layers += [nn.Dropout(settings.dropout), nn.Linear(width, hidden), nn.ReLU(inplace=True)]
+            width = hidden
+        # Features are read before the last ReLU, as published: after it, half of what k-means sees would be zero.
+        self.hidden = nn.Sequential(*layers[:-1])
+        self.last = nn.ReLU(inplace=True) if layers else nn.Identity()
+        self.head = nn.Linear(width, settings.clusters)
+        self.register_buffer("labels", torch.full((context.count,), -1))
+        self.register_buffer("previous", torch.full((context.count,), -1))
+        self.reseeded = 0
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        return {"trunk": [*self.encoder.parameters(), *self.hidden.parameters()], "head": [*self.head.parameters()]}
+
+    def loss(self, batch: Batch) -> Tensor:
+        features = self.last(self.hidden(self.encoder.embed(batch.views[0])))
+        return cross_entropy(self.head(features), self.labels[batch.index.to(self.labels.device)])
+
+    def before_epoch(self, epoch: int, source: Source) -> Tensor:
+        """Cluster the whole source anew and start a new classifier, for cluster numbers mean nothing across epochs."""
+        seed, s = self.context.seed, self.settings
+        x = normalize(pca_whiten(self._features(source), s.pca), dim=1)
+        labels, _, self.reseeded = kmeans(x, s.clusters, s.iterations, seed, f"deepcluster/kmeans/{epoch}")
+        self.previous.copy_(self.labels)
+        self.labels.copy_(labels)
+        with rng.torch_seeded(seed, f"deepcluster/head/{epoch}"):
+            nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.zeros_(self.head.bias)
+        return uniform_over_clusters(labels.cpu(), seed, epoch)
+
+    @torch.no_grad()
+    def _features(self, source: Source) -> Tensor:
+        """Features of the crops as they are, in eval mode: (N, D). Training sees harder views than clustering does."""
+        self.eval()
+        parts = [
+            self.hidden(self.encoder.embed(signed(source.batch(index))))
+            for index in torch.arange(len(source)).split(512)
+        ]
+        self.train()
+        return torch.cat(parts)
+
+    def diagnostics(self, batch: Batch) -> list[Diagnostic]:
+        now, before = self.labels.cpu(), self.previous.cpu()
+        share = 100 * torch.bincount(now).max().item() / len(now)
+        found = [Diagnostic("largest cluster", share, 100 / self.settings.clusters, "lower", "%")]
+        if before[0] >= 0:
+            shuffled = before[rng.permutation(self.context.seed, "deepcluster/nmi", len(before))]
+            nmi, chance = (float(normalized_mutual_info_score(now, other)) for other in (before, shuffled))
+            found.insert(0, Diagnostic("NMI with the epoch before", nmi, chance))
+        return [*found, Diagnostic("empty clusters re-seeded", self.reseeded, 0, "lower")]
+
+
+def uniform_over_clusters(labels: Tensor, seed: int, epoch: int) -> Tensor:
+    """An order of N crop numbers in which every non-empty cluster comes about equally often.
+
+    Without it the network could win by putting all crops in one large cluster. A cluster smaller than its share is
+    repeated.
+
+    Source: Caron et al., ECCV 2018, section 3.3.
+    """
+    n = len(labels)
+    clusters = labels.unique()
+    share = n // len(clusters) + 1
+    order = rng.permutation(seed, "deepcluster/draw", n, epoch)
+    picks = []
+    for cluster in clusters:
+        members = order[labels[order] == cluster]
+        picks.append(members.repeat(-(-share // len(members)))[:share])
+    chosen = torch.cat(picks)
+    return chosen[rng.permutation(seed, "deepcluster/order", len(chosen), epoch)][:n]
+
+
+@dataclass(frozen=True)
+class DeepCluster(Method):
+    """Classify crops by the k-means cluster that their features fell in at the start of the epoch.
+
+    Args:
+        clusters: K.
+        pca: dimensions kept before whitening; then each feature is scaled to length 1.
+        iterations: k-means steps.
+        hidden: widths of the fully connected layers between encoder and classifier.
+        dropout: before each of them.
+
+    Source: Caron et al., ECCV 2018, and its released code.
+    """
+
+    batch_size: int = 256
+    lr: float = 0.05
+    weight_decay: float = 1e-5
+    schedule: str = "constant"
+    clusters: int = 10000
+    pca: int = 256
+    iterations: int = 20
+    hidden: tuple[int, ...] = (4096, 4096)
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("clusters", self.clusters, 2)
+        check_range("pca", self.pca, 1)
+        check_range("iterations", self.iterations, 1)
+        check_range("dropout", self.dropout, 0, 1)
+
+    def modules(self, encoder: Encoder, context: Context) -> DeepClusterModules:
+        return DeepClusterModules(encoder, self, context)
+
+    def optimizers(self, modules: Modules) -> dict[str, torch.optim.Optimizer]:
+        """The classifier has plain SGD of its own: without momentum, nothing of the last epoch's clusters stays."""
+        groups = modules.groups()
+        head = torch.optim.SGD(groups["head"], self.lr, weight_decay=self.weight_decay)
+        return {"trunk": self.optimizer_for(groups["trunk"]), "head": head}

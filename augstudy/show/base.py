@@ -1,0 +1,272 @@
+"""The results of one study as they lie on disk, read once: the index, the records, and one tidy DataFrame."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from augstudy.core.errors import UserError
+from augstudy.core.store import StudyFolder, read_json, read_yaml
+
+__all__ = ["REFERENCES", "Results", "Row", "load"]
+
+REFERENCES = ("random", "supervised")  # methods that bracket the others rather than compete with them
+
+_BEFORE_AXES = ["study", "label", "method", "data", "image"]
+_AFTER_AXES = ["seed", "layer", "probe", "probe_data", "metric", "value"]
+_PROPER_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "stl10": "STL-10"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: runs that differ in nothing but their seed.
+
+    Args:
+        label: the row's label in the study.
+        values: one value per sweep axis, "" where the row does not have the axis.
+        name: the label with what tells it from the study's other rows, for legends.
+        method: name of the pretext method.
+        runs: the entries of the index, by seed.
+    """
+
+    label: str
+    values: tuple[Any, ...]
+    name: str
+    method: str
+    runs: tuple[dict[str, Any], ...]
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What identifies the row in the tidy frame: its label and its axis values."""
+        return (self.label, *self.values)
+
+    @property
+    def is_reference(self) -> bool:
+        return self.method in REFERENCES
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that tables and figures are made from; `load` makes it.
+
+    Args:
+        folder: where it was read from and where tables and figures go.
+        index: study.yaml.
+        frame: one measured value a line; columns study, label, method, data, image, each sweep axis, seed, layer,
+            probe, probe_data, metric, value; ordered by row, seed, layer depth, probe.
+        records: record.json of the runs that ended, finished or failed, by run hash.
+    """
+
+    folder: StudyFolder
+    index: dict[str, Any]
+    frame: pd.DataFrame
+    records: dict[str, dict[str, Any]]
+
+    @property
+    def title(self) -> str:
+        return str(self.index.get("title") or self.index["study"])
+
+    @property
+    def axes(self) -> list[str]:
+        """Names of the sweep axes, such as `method.temperature`."""
+        return list(self.index.get("axes") or [])
+
+    @property
+    def command(self) -> str:
+        """The command that makes these results again."""
+        return str(self.index.get("command") or _command(self.index["study"]))
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The lines of the table, in the order of the study."""
+        return _rows(self.index["runs"], self.axes)
+
+    @cached_property
+    def distinct_rows(self) -> list[Row]:
+        """The rows without repeats: a method that ignores a sweep axis has the same runs at each of its values."""
+        groups: dict[tuple[str, ...], list[Row]] = {}
+        for row in self.rows:
+            groups.setdefault((row.label, *(run["hash"] for run in row.runs)), []).append(row)
+        return [_merged(group, self.axes) for group in groups.values()]
+
+    @cached_property
+    def layers(self) -> list[str]:
+        """All layers that were measured, in depth order; a row may lack some of them."""
+        deepest: dict[str, int] = {}
+        for record in self.records.values():
+            for depth, layer in enumerate(record.get("layers") or []):
+                deepest[layer] = max(depth, deepest.get(layer, depth))
+        seen = list(dict.fromkeys(self.frame["layer"]))
+        return sorted(seen, key=lambda layer: deepest.get(layer, len(deepest)))
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes of the probe data; chance is 100 / classes per cent."""
+        return (self.index.get("probe_data") or {}).get("classes")
+
+    def status(self, run: dict[str, Any]) -> str:
+        """`finished`, `failed` or `unfinished`."""
+        return str(self.records[run["hash"]]["status"]) if run["hash"] in self.records else "unfinished"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many runs are finished, failed and unfinished."""
+        states = [self.status(run) for run in self.index["runs"]]
+        return {state: states.count(state) for state in ("finished", "failed", "unfinished")}
+
+    @property
+    def gaps(self) -> list[str]:
+        """One sentence for each thing that the study asked for and the table lacks."""
+        return list(_gaps(self))
+
+    @property
+    def image_sentence(self) -> str:
+        """Which image the corpora were really cut from; empty when no run used one."""
+        used = [label for label in dict.fromkeys(str(run["image"]) for run in self.index["runs"]) if label != "-"]
+        return f"Image: {', '.join(used)}." if used else ""
+
+    @property
+    def probe_sentence(self) -> str:
+        """Which labelled set the probes were really trained and tested on; empty when there is none."""
+        data = self.index.get("probe_data")
+        if not data:
+            return ""
+        sizes = f"{data['classes']} classes, {data['train']:,} training and {data['test']:,} test images"
+        return f"Probe data: {data['label']}; {sizes}."
+
+    @property
+    def warnings(self) -> list[str]:
+        """One sentence for each fallback that stands in for what the study asked for."""
+        return list(_warnings(self.index))
+
+
+def load(folder: StudyFolder) -> Results:
+    """Read a study's results; runs that are not finished yet are simply not in the frame.
+
+    Raises:
+        UserError: there are no results in this folder, or its index or a record is not readable.
+    """
+    if not folder.index.exists():
+        name = folder.path.name
+        raise UserError(f"no results of study {name!r} in {folder.path.parent}", f"Make them with: {_command(name)}")
+    index = read_yaml(folder.index)
+    if not isinstance(index, dict) or not {"study", "runs"} <= index.keys():
+        raise UserError(f"{folder.index} is not the index of a study", f"Make it again: {_command(folder.path.name)}")
+    paths = {run["hash"]: folder.run(run["hash"]).record for run in index["runs"]}
+    records = {key: read_json(path) for key, path in paths.items() if path.exists()}
+    return Results(folder, index, _tidy(index, records), records)
+
+
+def _command(study: str) -> str:
+    return f"augstudy run studies/{study}.yaml"
+
+
+def _plain(value: Any) -> Any:
+    """An axis value that fits a table cell and can be grouped by."""
+    return value if isinstance(value, (str, int, float)) else json.dumps(value)
+
+
+def _values(run: dict[str, Any], axes: list[str]) -> tuple[Any, ...]:
+    given = run.get("axes") or {}
+    return tuple(_plain(given[axis]) if axis in given else "" for axis in axes)
+
+
+def _rows(runs: list[dict[str, Any]], axes: list[str]) -> list[Row]:
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for run in runs:
+        groups.setdefault((run["label"], *_values(run, axes)), []).append(run)
+    return [
+        Row(label, tuple(values), _name(label, axes, values), group[0]["method"], tuple(sorted(group, key=_seed)))
+        for (label, *values), group in groups.items()
+    ]
+
+
+def _seed(run: dict[str, Any]) -> int:
+    return int(run["seed"])
+
+
+def _name(label: str, axes: list[str], values: list[Any]) -> str:
+    short = [axis.rsplit(".", 1)[-1] for axis in axes]
+    words = short if len(set(short)) == len(short) else axes  # view.strength and method.strength keep their full names
+    parts = [f"{word} {value}" for word, value in zip(words, values, strict=True) if value != ""]
+    return ", ".join([label, *parts])
+
+
+def _merged(group: list[Row], axes: list[str]) -> Row:
+    """One row for several with the same runs, named by the axis values that they share."""
+    columns = zip(*(row.values for row in group), strict=True)
+    shared = [column[0] if len(set(column)) == 1 else "" for column in columns]
+    return replace(group[0], name=_name(group[0].label, axes, shared))
+
+
+def _probe_names(index: dict[str, Any]) -> dict[str, str]:
+    """Evaluation key -> name; two probes of one kind with different settings are told apart by their keys."""
+    probes = index.get("probes") or []
+    kinds = [probe["name"] for probe in probes]
+    return {p["key"]: p["name"] if kinds.count(p["name"]) == 1 else f"{p['name']} {p['key'][:4]}" for p in probes}
+
+
+def _tidy(index: dict[str, Any], records: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    axes = list(index.get("axes") or [])
+    probes = _probe_names(index)
+    lines = [
+        (index["study"], row.label, row.method, run["data"], run["image"], *row.values, run["seed"], *measured)
+        for row in _rows(index["runs"], axes)
+        for run in row.runs
+        if run["hash"] in records
+        for measured in _measured(records[run["hash"]], probes)
+    ]
+    columns = _BEFORE_AXES + axes + _AFTER_AXES
+    # Axis columns stay objects: an axis of whole numbers that one row lacks would otherwise be printed as 1.0, 2.0.
+    kinds = {"seed": "int64", "value": "float64"} | dict.fromkeys(axes, "object")
+    series = {
+        name: pd.Series([line[i] for line in lines], dtype=kinds.get(name, "str")) for i, name in enumerate(columns)
+    }
+    return pd.DataFrame(series)
+
+
+def _measured(record: dict[str, Any], probes: dict[str, str]) -> list[tuple[str, str, str, str, float]]:
+    """(layer, probe, probe data, metric, value) of the evaluations that belong to the study as it stands."""
+    if record["status"] != "finished":
+        return []
+    depths = {layer: depth for depth, layer in enumerate(record.get("layers") or [])}
+    order = list(probes)
+    found = [e for e in record.get("evaluations") or [] if e["key"] in probes]
+    found.sort(key=lambda e: order.index(e["key"]))
+    lines = [
+        (m["layer"], probes[e["key"]], e["probe_data"], m["metric"], float("nan") if m["value"] is None else m["value"])
+        for e in found
+        for m in e["metrics"]
+    ]
+    return sorted(lines, key=lambda line: depths.get(line[0], len(depths)))  # stable: probes keep the study's order
+
+
+def _gaps(results: Results) -> Iterator[str]:
+    probes = _probe_names(results.index)
+    for row in results.rows:
+        for run in row.runs:
+            who = f"{row.name}, seed {run['seed']} (run {run['hash']})"
+            record = results.records.get(run["hash"])
+            if record is None:
+                yield f"{who}: unfinished"
+            elif record["status"] != "finished":
+                yield f"{who}: {record['status']}, {record.get('reason') or 'no reason recorded'}"
+            elif missing := probes.keys() - {e["key"] for e in record.get("evaluations") or []}:
+                yield f"{who}: not evaluated by {', '.join(name for key, name in probes.items() if key in missing)}"
+
+
+def _warnings(index: dict[str, Any]) -> Iterator[str]:
+    image = index.get("image") or {}
+    if image and image["used"] != image["asked"]:
+        yield f"The image {image['asked']} that the study asks for was not at hand: {image['used']} was used instead."
+    data = index.get("probe_data") or {}
+    if data and data["used"] != data["asked"]:
+        asked = _PROPER_NAMES.get(data["asked"], data["asked"])
+        note = f" ({data['note']})" if data.get("note") else ""
+        yield (
+            f"The probe data {asked} that the study asks for were not at hand: {data['used']} were used instead{note}. "
+            f"Accuracies on the fallback are not comparable with {asked}."
+        )

@@ -1,0 +1,103 @@
+"""One style for all figures: palette, fonts, the page with its title and caption, and files that are equal bytes."""
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+from augstudy.core.store import replacing
+
+__all__ = ["GREY", "INK", "LINE", "SMALL", "despine", "house", "line_look", "page", "save", "wrapped"]
+
+SMALL, TITLE = 8.0, 10.0  # points; nothing in a figure is smaller than SMALL
+LINE = 1.3 / 72  # inches from line to line for each point of the letters
+INK, GREY = "#222222", "#666666"
+_MARGIN = 0.12  # inches of white around the page
+
+# Okabe and Ito, "Color Universal Design", 2008, without black (the references) and yellow (too pale on white).
+_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_MARKERS = ("o", "s", "^", "D")  # when the colours start again, the marker tells the lines apart
+
+_RC = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so a figure is the same everywhere
+    "font.size": SMALL,
+    "axes.labelsize": SMALL,
+    "axes.titlesize": SMALL + 0.5,
+    "axes.linewidth": 0.8,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in a label is a dollar sign
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "svg.hashsalt": "augstudy",
+    "image.interpolation": "nearest",
+}
+
+
+@contextmanager
+def house() -> Iterator[None]:
+    """The house style for what is drawn or saved inside; nothing outside is touched."""
+    with matplotlib.rc_context({**sns.axes_style("ticks"), **sns.plotting_context("paper"), **_RC}):
+        yield
+
+
+def line_look(position: int) -> tuple[str, str]:
+    """(colour, marker) of the line at this position; both repeat only after 24 lines."""
+    return _PALETTE[position % len(_PALETTE)], _MARKERS[position // len(_PALETTE) % len(_MARKERS)]
+
+
+def wrapped(text: str, width: float, size: float = SMALL, weight: str = "normal") -> str:
+    """Text broken into lines of at most `width` inches at `size` points, as measured in the house font."""
+    font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
+    for letters in range(max(8, int(width * 72 / (0.4 * size))), 7, -1):  # few lines are narrower than 0.4 em a letter
+        lines = textwrap.wrap(text, letters)
+        if all(text_to_path.get_text_width_height_descent(line, font, False)[0] <= width * 72 for line in lines):
+            break
+    return "\n".join(lines)
+
+
+def page(title: str, caption: str, width: float, body: float) -> Figure:
+    """An empty figure with its title above and its caption below; axes added to it fill the room between.
+
+    Args:
+        width: inches.
+        body: height in inches of what is drawn between title and caption.
+    """
+    text = width - 2 * _MARGIN
+    title, caption = wrapped(title, text, TITLE, "bold"), wrapped(caption, text)
+    above = (title.count("\n") + 1) * TITLE * LINE + 2 * _MARGIN
+    below = (caption.count("\n") + 1) * SMALL * LINE + 2 * _MARGIN
+    height = above + body + below
+    figure = Figure(figsize=(width, height))
+    left = _MARGIN / width
+    figure.text(left, 1 - _MARGIN / height, title, size=TITLE, weight="bold", va="top", ha="left", gid="title")
+    figure.text(left, _MARGIN / height, caption, color=GREY, va="bottom", ha="left", linespacing=1.25, gid="caption")
+    room = (left, below / height, 1 - 2 * left, body / height)
+    figure.set_layout_engine("constrained", rect=room, w_pad=0.02, h_pad=0.02)
+    return figure
+
+
+def despine(axes: Axes) -> None:
+    """Only the left and the lower axis line."""
+    sns.despine(ax=axes)
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write `<stem>.png` (200 dpi) and `<stem>.svg`, each whole or not at all; equal figures give equal bytes."""
+    paths = [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")]
+    with house():
+        for path, metadata in zip(paths, ({"Software": None}, {"Date": None, "Creator": None}), strict=True):
+            with replacing(path) as temporary:
+                figure.savefig(temporary, dpi=200, metadata=metadata)
+    return paths

@@ -1,0 +1,205 @@
+"""Records -> table.csv (every value), table.md (mean and sd over seeds) and the table that the terminal shows."""
+
+import re
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+from scipy import stats
+
+from augstudy.core.store import write_text
+from augstudy.show.base import Results, Row
+
+__all__ = ["measure", "rich_table", "summary", "write"]
+
+_NOT_AXES = {"study", "label", "method", "data", "image", "seed", "layer", "probe", "probe_data", "metric", "value"}
+
+
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean over seeds of each row, probe, metric and layer, in the order of the frame.
+
+    Returns:
+        Columns label, each sweep axis, probe, metric, layer, mean, sd (n - 1 in the denominator), n (values that are
+        not NaN), low and high: the 95 % interval of the mean by Student's t. sd, low and high are NaN for n = 1.
+    """
+    axes = [column for column in frame.columns if column not in _NOT_AXES]
+    groups = frame.groupby(["label", *axes, "probe", "metric", "layer"], sort=False, dropna=False)["value"]
+    out = groups.agg(mean="mean", sd="std", n="count").reset_index()
+    n = out["n"].to_numpy(dtype=float)
+    several = n > 1
+    half = np.full(len(out), np.nan)
+    half[several] = stats.t.ppf(0.975, n[several] - 1) * out["sd"].to_numpy()[several] / np.sqrt(n[several])
+    return out.assign(low=out["mean"] - half, high=out["mean"] + half)
+
+
+def write(results: Results) -> list[Path]:
+    """Write table.csv and table.md; equal results give equal bytes."""
+    write_text(results.folder.table, results.frame.to_csv(index=False, lineterminator="\n"))
+    write_text(results.folder.markdown, _markdown(results))
+    return [results.folder.table, results.folder.markdown]
+
+
+def measure(metric: str) -> str:
+    """A metric's name as an axis or a heading says it, with its unit."""
+    return {"top1": "top-1 accuracy (%)", "top5": "top-5 accuracy (%)"}.get(metric, metric)
+
+
+def rich_table(results: Results) -> Table:
+    """The table for a terminal: one line a row and probe, one column a layer, mean ± sd over seeds."""
+    table = Table(title=Text(results.title), caption=Text("\n".join(_notes(results))), caption_justify="left")
+    table.add_column("row", min_width=16)
+    for name in (*results.axes, "probe"):
+        table.add_column(Text(name))
+    for name in (*results.layers, "n"):
+        table.add_column(Text(name), justify="right", no_wrap=True)
+    for grid in _grids(results):
+        for row, cells, n in zip(grid.rows, grid.cells, grid.n, strict=True):
+            words = [row.label, *map(str, row.values), f"{grid.probe} {grid.metric}"]
+            table.add_row(*map(Text, words), *(Text(c.text, "bold" if c.best else "") for c in cells), Text(n))
+    return table
+
+
+@dataclass(frozen=True)
+class _Cell:
+    text: str
+    best: bool
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The cells of one probe and metric: rows by layers."""
+
+    probe: str
+    metric: str
+    layers: list[str]
+    rows: list[Row]
+    cells: list[list[_Cell]]
+    n: list[str]
+
+
+def _grids(results: Results) -> list[_Grid]:
+    table = summary(results.frame)
+    pairs = table[["probe", "metric"]].drop_duplicates().itertuples(index=False)
+    return [_grid(results, table, probe, metric) for probe, metric in pairs]
+
+
+def _grid(results: Results, table: pd.DataFrame, probe: str, metric: str) -> _Grid:
+    part = table[(table["probe"] == probe) & (table["metric"] == metric)]
+    keys = list(part[["label", *results.axes]].itertuples(index=False, name=None))
+    found = dict(zip([(*key, layer) for key, layer in zip(keys, part["layer"], strict=True)], part.index, strict=True))
+    where = [[found.get((*row.key, layer)) for layer in results.layers] for row in results.rows]
+    best = _best(part, results.rows, where) if metric.startswith("top") else set()
+    digits = _digits(part["mean"])
+    cells = [
+        [_Cell("-" if i is None else _spread(part.at[i, "mean"], part.at[i, "sd"], digits), i in best) for i in line]
+        for line in where
+    ]
+    counts = [{int(part.at[i, "n"]) for i in line if i is not None} or {0} for line in where]
+    n = [str(max(c)) if len(c) == 1 else f"{min(c)}-{max(c)}" for c in counts]
+    return _Grid(probe, metric, results.layers, results.rows, cells, n)
+
+
+def _best(part: pd.DataFrame, rows: list[Row], where: list[list[int | None]]) -> set[int]:
+    """The highest mean of each layer among the rows that compete; none is marked where only one does."""
+    competing = [line for row, line in zip(rows, where, strict=True) if not row.is_reference and set(line) != {None}]
+    if len(competing) < 2:
+        return set()
+    columns = [part.loc[[i for i in column if i is not None], "mean"] for column in zip(*competing, strict=True)]
+    return {int(i) for means in columns for i in means.index[means == means.max()]}
+
+
+def _digits(values: pd.Series) -> int:
+    """Decimals that leave about three significant digits: one for per cents, two or three for smaller numbers."""
+    largest = values.abs().max()
+    return 1 if largest >= 10 else 2 if largest >= 1 else 3
+
+
+def _spread(mean: float, sd: float, digits: int) -> str:
+    return f"{mean:.{digits}f}" if np.isnan(sd) else f"{mean:.{digits}f} ± {sd:.{digits}f}"
+
+
+def _notes(results: Results) -> list[str]:
+    """What a reader of the numbers must know, one sentence an entry."""
+    return [s for s in (results.image_sentence, results.probe_sentence, *results.warnings, *results.gaps) if s]
+
+
+def _markdown(results: Results) -> str:
+    counts = ", ".join(f"{count} {state}" for state, count in results.counts.items() if count)
+    blocks = [f"# {_escaped(results.title)}"]
+    if results.index.get("question"):
+        blocks.append(_escaped(str(results.index["question"])))
+    blocks += [_escaped(s) for s in (results.image_sentence, results.probe_sentence) if s]
+    blocks += [f"**Note.** {_escaped(warning)}" for warning in results.warnings]
+    blocks.append(f"Scale: {_escaped(str(results.index.get('scale', '-')))}. Runs: {counts or 'none'}.")
+    for grid in _grids(results):
+        blocks += [f"## {_escaped(grid.probe)}: {_escaped(measure(grid.metric))}", _grid_lines(grid, results.axes)]
+    if results.frame.empty:
+        blocks.append("No run has been evaluated yet.")
+    else:
+        blocks.append("Mean ± sd over n seeds. Bold: the best row of a layer, references left out.")
+    if pretext := _pretext_lines(results):
+        blocks += ["## Pretext task", pretext]
+    if results.gaps:
+        blocks += ["## Failed or unfinished", "\n".join(f"- {_escaped(gap)}" for gap in results.gaps)]
+    blocks += ["## Make it again", f"```\n{results.command}\n```"]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _grid_lines(grid: _Grid, axes: list[str]) -> str:
+    lines = [
+        [_escaped(row.label), *(_escaped(str(v)) for v in row.values), *(_cell(c) for c in cells), n]
+        for row, cells, n in zip(grid.rows, grid.cells, grid.n, strict=True)
+    ]
+    return _pipes([_escaped(h) for h in ("row", *axes, *grid.layers, "n")], lines, texts=1 + len(axes))
+
+
+def _cell(cell: _Cell) -> str:
+    return f"**{cell.text}**" if cell.best else cell.text
+
+
+def _pretext_lines(results: Results) -> str:
+    lines = []
+    for row in results.rows:
+        done = [results.records[run["hash"]] for run in row.runs if results.status(run) == "finished"]
+        entries: dict[str, list[dict[str, Any]]] = {}
+        for entry in (entry for record in done for entry in record.get("pretext") or []):
+            entries.setdefault(entry["metric"], []).append(entry)
+        for metric, same in entries.items():
+            head = [
+                row.label,
+                *map(str, row.values),
+                f"{metric} ({same[0]['unit']})" if same[0].get("unit") else metric,
+            ]
+            lines.append([*map(_escaped, head), *_pretext_cells(same)])
+    header = [*map(_escaped, ("row", *results.axes)), "metric", "mean", "chance", "better", "n"]
+    return _pipes(header, lines, texts=2 + len(results.axes)) if lines else ""
+
+
+def _pretext_cells(entries: list[dict[str, Any]]) -> list[str]:
+    values = pd.Series([entry["value"] for entry in entries], dtype=float)
+    chance = entries[0].get("chance")
+    mean = _spread(values.mean(), values.std(), _digits(values))
+    return [mean, "-" if chance is None else f"{chance:g}", entries[0].get("better") or "-", str(values.count())]
+
+
+def _pipes(header: list[str], lines: list[list[str]], texts: int) -> str:
+    """A GitHub table that also reads as plain text; the first `texts` columns are words, the rest are numbers."""
+    widths = [max(3, *map(len, column)) for column in zip_longest(header, *lines, fillvalue="")]
+    rules = ["-" * w if i < texts else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
+    aligned = [
+        [c.ljust(w) if i < texts else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))]
+        for line in (header, *lines)
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (aligned[0], rules, *aligned[1:]))
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no HTML, no new cell, no new line."""
+    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # An underscore inside a word is not markup and stays legible in the plain text.
+    return re.sub(r"([\\`*|\[\]~]|(?<!\w)_|_(?!\w))", r"\\\1", flat)

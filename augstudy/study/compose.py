@@ -1,0 +1,174 @@
+"""From a study file and the command line to a `Study`; the only file that knows Hydra."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from augstudy.core.build import build, settings
+from augstudy.core.errors import UserError, nearest
+from augstudy.core.store import read_yaml
+from augstudy.study.plan import SECTIONS, Data, Image, Study
+
+__all__ = ["compose", "configs_folder", "presets"]
+
+ROW_SECTIONS = (*SECTIONS, "image")
+
+
+@cache
+def configs_folder() -> Path:
+    """`configs/`: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """Method name -> the sections in `configs/method/<name>.yaml`."""
+    return {path.stem: read_yaml(path) or {} for path in sorted((configs_folder() / "method").glob("*.yaml"))}
+
+
+def compose(path: Path, overrides: Sequence[str] = ()) -> Study:
+    """Read a study file, its scale preset, and overrides in Hydra's grammar.
+
+    Overrides of a row's sections (`method.lr=0.1`, `view.strength=0,1,2`) beat what rows say, and their sweeps become
+    sweep axes; the others (`scale=smoke`, `seeds=[0,1]`) are Hydra's.
+
+    Raises:
+        UserError: names the file or the override, and the key.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no study file {path}", "Give the path of a .yaml file, such as those in studies/.")
+    written = read_yaml(path)
+    if not isinstance(written, dict):
+        raise UserError(f"{path} is not a study: it holds no mapping", "See studies/single_image_A.yaml for one.")
+    fixed, sweep, plain = _sort(overrides)
+    node = _hydra(path, plain)
+    for key in written:
+        if key not in (*settings(Study), "defaults") or key in ("name", "overrides"):
+            raise UserError(f"{path}: unknown key {key!r}", nearest(str(key), _study_keys()))
+    node["name"] = path.stem if node.get("scale") == _own_scale(written) else f"{path.stem}-{node.get('scale')}"
+    node["sweep"] = {**(node.get("sweep") or {}), **sweep}
+    return _study({**node, "overrides": fixed}, str(path))
+
+
+def _study_keys() -> list[str]:
+    return [key for key in settings(Study) if key not in ("name", "overrides")]
+
+
+def _study(node: dict[str, Any], where: str) -> Study:
+    """A mapping -> Study, each field checked for what it must be."""
+    node = dict(node)
+    for key, kind in (("image", Image), ("probe_data", Data)):
+        value = node.get(key, {})
+        value = {"name": value} if isinstance(value, str) else value
+        node[key] = build(kind, _mapping(value, f"{where}: {key}"), f"{where}: {key}")
+    for key in ("rows", "seeds", "figures"):
+        value = node.get(key, ())
+        if not isinstance(value, list | tuple):
+            raise UserError(f"{where}: {key} is {value!r}, not a list", f"Write {key}: [...].")
+        node[key] = tuple(value)
+    probes = node.get("probes", {"linear": {}})
+    node["probes"] = dict.fromkeys(probes, {}) if isinstance(probes, list) else probes
+    for key in (*SECTIONS, "methods", "features", "probes", "sweep"):
+        node[key] = _section(node.get(key), f"{where}: {key}")
+    for row in node["rows"]:
+        _mapping(row, f"{where}: rows")
+    for seed in node["seeds"]:
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise UserError(f"{where}: seeds has {seed!r}, which is no whole number", "Write seeds: [0, 1, 2].")
+    for key, values in node["sweep"].items():
+        if not isinstance(values, list):
+            raise UserError(f"{where}: sweep: {key} is {values!r}, not a list", f"Write {key}: [...].")
+    return Study(**node)
+
+
+def _section(value: Any, where: str) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"name": value}
+    return {} if value is None else dict(_mapping(value, where))
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise UserError(f"{where} is {value!r}, not settings", "Write key: value pairs, or {} for none.")
+    return value
+
+
+def _own_scale(written: Mapping[str, Any]) -> str:
+    """The scale that the study file itself names."""
+    for entry in written.get("defaults") or []:
+        if isinstance(entry, Mapping):
+            for key, value in entry.items():
+                if key.split("@")[0].strip("/") == "scale":
+                    return str(value)
+    return str(written.get("scale", "paper"))
+
+
+def _sort(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, list[Any]], list[str]]:
+    """Overrides of row sections with one value, those with several, and the rest as they are."""
+    fixed: dict[str, Any] = {}
+    sweep: dict[str, list[Any]] = {}
+    plain: list[str] = []
+    for text in overrides:
+        override = _parse(text)
+        key = override.key_or_group
+        if key.split(".")[0] not in settings(Study):
+            raise UserError(f"override {text!r}: unknown key {key!r}", nearest(key, [*_study_keys(), *fixed]))
+        if key.split(".")[0] in ROW_SECTIONS and "." not in key:
+            key = f"{key}.name"  # backbone=conv5 is short for backbone.name=conv5
+        if key.split(".")[0] not in ROW_SECTIONS:
+            if override.is_sweep_override():
+                raise UserError(f"override {text!r}: {key} cannot be swept", f"Give one value: {key}=...")
+            plain.append(text)
+        elif override.is_sweep_override():
+            sweep[key] = [_plain(v) for v in override.sweep_iterator(transformer=lambda value: value)]
+        else:
+            fixed[key] = _plain(override.value())
+    return fixed, sweep, plain
+
+
+def _parse(text: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        what = str(error).splitlines()[0]
+        raise UserError(f"override {text!r} cannot be read ({what})", "Write key=value; a sweep is key=a,b.") from None
+
+
+def _plain(value: Any) -> Any:
+    """Hydra's parsed value (quoted strings and the like) as plain Python."""
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    return value.text if hasattr(value, "text") else value
+
+
+def _hydra(path: Path, overrides: list[str]) -> dict[str, Any]:
+    """Hydra's composition of the study file over `configs/`."""
+    search = f"hydra.searchpath=[file://{configs_folder()}]"
+    try:
+        with initialize_config_dir(str(path.parent.resolve()), version_base="1.3"):
+            config = hydra_compose(path.name, [*overrides, search])
+        node = OmegaConf.to_container(config, resolve=True)
+        assert isinstance(node, dict)
+        return {str(k): v for k, v in node.items()}
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _explained(error, path) from None
+
+
+def _explained(error: Exception, path: Path) -> UserError:
+    """Hydra's many lines as two."""
+    text = " ".join(str(error).split())
+    if "scale/" in text or "'scale'" in text:
+        scales = [p.stem for p in (configs_folder() / "scale").glob("*.yaml")]
+        return UserError(f"{path}: unknown scale ({text[:120]})", f"Scales: {', '.join(sorted(scales))}.")
+    return UserError(f"{path}: {text[:240]}", "Mend the key or override named above.")

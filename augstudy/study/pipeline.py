@@ -1,0 +1,298 @@
+"""The story of a study: image -> corpus -> pretrain -> features -> probes -> record, then table and figures."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from augstudy.core import registry
+from augstudy.core.build import build, check_choice, settings
+from augstudy.core.errors import Diverged, UserError
+from augstudy.core.store import (
+    RunFolder,
+    StudyFolder,
+    digest,
+    read_json,
+    replacing,
+    write_json,
+    write_yaml,
+)
+from augstudy.data.corpus import Corpus, Source, Whole
+from augstudy.data.datasets.base import Labelled, load
+from augstudy.data.images import ImageUsed, find_image, load_image
+from augstudy.evaluate.features import Extraction
+from augstudy.evaluate.probes.base import Probe
+from augstudy.learn.checkpoint import load_encoder, save_encoder
+from augstudy.learn.methods.base import Diagnostic
+from augstudy.learn.pretrain import Pretraining
+from augstudy.study.compose import presets
+from augstudy.study.plan import Image, Run, Study, expand
+from augstudy.study.progress import Reporter
+from augstudy.study.provenance import provenance
+
+__all__ = ["Laboratory", "Planned"]
+
+SHEET = 64  # crops kept of each corpus for the contact sheet
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run, what it will really read, and the hash that names its folder."""
+
+    run: Run
+    key: str
+    image: ImageUsed | None
+
+
+class Laboratory:
+    """A study with everything that it needs found and checked, ready to run.
+
+    Args:
+        study: composed study.
+        results: folder of all studies' results.
+
+    Raises:
+        UserError: from the constructor on, for anything that is wrong before training.
+    """
+
+    def __init__(self, study: Study, results: Path) -> None:
+        self.study = study
+        self.folder = StudyFolder(results / study.name)
+        self.runs = expand(study, presets())
+        self.extraction = build(Extraction, study.features, f"{study.name}: features")
+        self.probes: dict[str, Probe] = {
+            name: build(registry.find("evaluate.probes", name), node, f"{study.name}: probes: {name}")
+            for name, node in study.probes.items()
+        }
+        for name in study.figures:
+            registry.find("show.figures", name)
+        check_choice("device", study.device, ("auto", "cpu", "cuda"))
+        if study.device == "cuda" and not torch.cuda.is_available():
+            raise UserError("device: cuda, but torch sees no CUDA device here", "Set device=auto or device=cpu.")
+        for run in self.runs:
+            self._image(run)
+
+    @cached_property
+    def fabric(self) -> Fabric:
+        """Device and precision."""
+        return Fabric(accelerator=self.study.device, devices=1, precision=self.study.precision)  # type: ignore[arg-type]
+
+    @cached_property
+    def images(self) -> dict[Image, ImageUsed]:
+        """Images already found."""
+        return {}
+
+    def _image(self, run: Run) -> ImageUsed | None:
+        if run.data != "single_image":
+            return None
+        if run.image not in self.images:
+            self.images[run.image] = find_image(run.image.name, run.image.fallback)
+        return self.images[run.image]
+
+    @cached_property
+    def labelled(self) -> Labelled:
+        """The labelled set; a set made of photographs leaves out those that encoders are trained on."""
+        data = self.study.probe_data
+        node = dict(data.settings)
+        parts = [registry.find("data.datasets", name) for name in (data.name, data.fallback) if name]
+        if any("exclude" in settings(part) for part in parts):
+            node["exclude"] = sorted({*node.get("exclude", ()), *(used.name for used in self.images.values())})
+        return load(data.name, data.fallback, node)
+
+    @cached_property
+    def planned(self) -> list[Planned]:
+        """Every run with its hash, in the order of the table."""
+        plans = []
+        for run in self.runs:
+            image = self._image(run)
+            content = image.sha256 if image else self.labelled.fingerprint if run.data == "full" else ""
+            plans.append(Planned(run, digest(run.identity(content, self.study.precision)), image))
+        return plans
+
+    def run(self, reporter: Reporter) -> None:
+        """Do what is not done yet; each finished step is on disk before the next begins."""
+        self.folder.require_writable()
+        write_yaml(self.folder.index, self.index())
+        todo = [p for p in self.planned if not self._finished(p)]
+        reporter.study(self.study.name, len(self.planned), len(self.planned) - len(todo), self.substitutions())
+        for number, plan in enumerate(todo, 1):
+            reporter.begin(number, len(todo), f"{plan.run.label}, seed {plan.run.seed}", self._axes(plan))
+            record = self.run_one(plan, reporter)
+            reporter.end(record)
+
+    def _axes(self, plan: Planned) -> str:
+        return ", ".join(f"{key}={value}" for key, value in plan.run.axes.items())
+
+    def substitutions(self) -> list[str]:
+        """What was used in place of what was asked for, one line each."""
+        lines = [
+            f"image {used.asked} cannot be had: using {used.name} ({used.credit}; {used.licence})"
+            for used in self.images.values()
+            if used.name != used.asked and used.label != used.name
+        ]
+        if self.labelled.asked:
+            lines.append(f"data set {self.labelled.asked} cannot be had: probing on {self.labelled.name}")
+        return lines
+
+    def run_one(self, plan: Planned, reporter: Reporter) -> dict[str, Any]:
+        """Train the encoder unless that is done, then every probe that is not; returns the record."""
+        folder = self.folder.run(plan.key)
+        record = read_json(folder.record) if folder.record.exists() else self._train(plan, folder, reporter)
+        if record["status"] == "finished":
+            record["evaluations"] += self._evaluate(plan, folder, record)
+            write_json(folder.record, record)
+        return dict(record)
+
+    def _train(self, plan: Planned, folder: RunFolder, reporter: Reporter) -> dict[str, Any]:
+        write_yaml(folder.provenance, self._provenance(plan))
+        start = time.perf_counter()
+        run, source = plan.run, self.source(plan)
+        training = Pretraining(
+            run.method,
+            run.backbone,
+            source,
+            run.view.graph(),
+            run.view.size,
+            run.seed,
+            folder,
+            self.fabric,
+            len(self.labelled.classes) if run.data == "full" else 0,
+        )
+        record: dict[str, Any] = {"hash": plan.key, "method": run.method_name, "status": "finished", "reason": None}
+        try:
+            encoder, found = training(reporter.step)
+        except Diverged as error:
+            record |= {"status": "failed", "reason": str(error), "layers": [], "pretext": [], "evaluations": []}
+            write_json(folder.record, record | {"seconds": round(time.perf_counter() - start, 3)})
+            return record
+        save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone))
+        self._save_pictures(plan, folder, source, encoder.blocks["conv1"])
+        seconds = round(time.perf_counter() - start, 3)
+        write_yaml(folder.provenance, self._provenance(plan) | {"seconds": seconds})
+        pretext = [asdict(d) for d in found if isinstance(d, Diagnostic)]
+        return record | {"seconds": seconds, "layers": encoder.names, "pretext": pretext, "evaluations": []}
+
+    def source(self, plan: Planned) -> Source:
+        """What this run trains on."""
+        run, device = plan.run, self.fabric.device
+        if plan.image is not None:
+            return Corpus(load_image(plan.image.path), run.recipe, run.seed, device)
+        size = self.labelled.train.images(torch.zeros(1, dtype=torch.long)).shape[-1]
+        return Whole(self.labelled.train, size, run.seed, device)
+
+    def _save_pictures(self, plan: Planned, folder: RunFolder, source: Source, first: torch.nn.Module) -> None:
+        """What figures need that must not load torch: first-layer filters, and some crops."""
+        conv = next(m for m in first.modules() if isinstance(m, torch.nn.Conv2d))
+        save_array(folder.filters, conv.weight.detach().permute(0, 2, 3, 1).numpy())
+        if plan.image is not None:
+            crops = source.batch(torch.arange(SHEET)).mul(255).round().byte()
+            save_array(folder.crops, crops.permute(0, 2, 3, 1).cpu().numpy())
+
+    def _evaluate(self, plan: Planned, folder: RunFolder, record: dict[str, Any]) -> list[dict[str, Any]]:
+        done = {e["key"] for e in record["evaluations"]}
+        wanted = {name: probe for name, probe in self.probes.items() if self.probe_key(name) not in done}
+        if not wanted:
+            return []
+        train, test = self.extraction(load_encoder(folder), self.labelled, self.fabric.device)
+        return [
+            {
+                "probe": name,
+                "key": self.probe_key(name),
+                "probe_data": self.labelled.label,
+                "metrics": [asdict(m) for m in probe(train, test)],
+            }
+            for name, probe in wanted.items()
+        ]
+
+    def probe_key(self, name: str) -> str:
+        """Names a probe with its settings and its data, so that a changed one is measured anew."""
+        facts = [name, asdict(self.probes[name]), asdict(self.extraction), self.labelled.fingerprint]
+        return digest(facts)
+
+    def _finished(self, plan: Planned) -> bool:
+        path = self.folder.run(plan.key).record
+        if not path.exists():
+            return False
+        record = read_json(path)
+        done = {e["key"] for e in record["evaluations"]}
+        return record["status"] == "failed" or all(self.probe_key(name) in done for name in self.probes)
+
+    def index(self) -> dict[str, Any]:
+        """`study.yaml`: what table and figures need to know besides the records."""
+        study, data = self.study, self.labelled
+        image = next(iter(self.images.values()), None)
+        return {
+            "study": study.name,
+            "title": study.title,
+            "question": study.question,
+            "scale": study.scale,
+            "image": image_facts(image),
+            "probe_data": {
+                "asked": study.probe_data.name,
+                "used": data.name,
+                "label": data.label,
+                "note": data.note,
+                "classes": len(data.classes),
+                "train": min(self.extraction.train or len(data.train), len(data.train)),
+                "test": min(self.extraction.test or len(data.test), len(data.test)),
+            },
+            "probes": [{"name": name, "key": self.probe_key(name)} for name in self.probes],
+            "figures": list(study.figures),
+            "axes": list(study.sweep),
+            "runs": [self._entry(plan) for plan in self.planned],
+        }
+
+    def _entry(self, plan: Planned) -> dict[str, Any]:
+        run = plan.run
+        return {
+            "label": run.label,
+            "method": run.method_name,
+            "data": run.data,
+            "image": plan.image.label if plan.image else "-",
+            "seed": run.seed,
+            "axes": run.axes,
+            "hash": plan.key,
+        }
+
+    def _provenance(self, plan: Planned) -> dict[str, Any]:
+        run = plan.run
+        return {
+            **self._entry(plan),
+            "study": self.study.name,
+            "scale": self.study.scale,
+            "image_used": image_facts(plan.image),
+            "config": {
+                "method": {"name": run.method_name, **plain(asdict(run.method))},
+                "backbone": {"name": run.backbone_name, **plain(asdict(run.backbone))},
+                "view": plain(asdict(run.view)),
+                "corpus": plain(asdict(run.recipe)) if plan.image else None,
+            },
+            **provenance(self.fabric.device, self.study.precision),
+        }
+
+
+def image_facts(image: ImageUsed | None) -> dict[str, Any] | None:
+    """An image for people: what was asked, what was used, and whose it is."""
+    if image is None:
+        return None
+    names: Sequence[str] = ("asked", "sha256", "licence", "credit")
+    return {"used": image.name, "label": image.label} | {name: getattr(image, name) for name in names}
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists, for YAML."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, tuple | list) else value
+
+
+def save_array(path: Path, array: np.ndarray[Any, Any]) -> None:
+    """Write a whole .npy file or nothing."""
+    with replacing(path) as temporary:
+        np.save(temporary, array)

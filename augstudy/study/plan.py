@@ -1,0 +1,296 @@
+"""What a study says: rows, sweeps and seeds, and the runs that they expand to."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from augstudy.augment.views.standard import Standard
+from augstudy.core import registry
+from augstudy.core.build import build, settings
+from augstudy.core.errors import UserError, nearest
+from augstudy.data.corpus import Recipe
+from augstudy.learn.backbones.base import Backbone
+from augstudy.learn.methods.base import Method
+
+__all__ = ["SECTIONS", "Data", "Image", "Run", "Study", "expand"]
+
+# Parts of a run that a study, a row, a sweep or the command line may set, each in a section of its own.
+SECTIONS = ("method", "backbone", "view", "corpus")
+REGIMES = ("none", "single_image", "full")
+
+
+@dataclass(frozen=True)
+class Image:
+    """Which image; `fallback` is used only if the first cannot be had."""
+
+    name: str = "A"
+    fallback: str | None = None
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which labelled set probes and the supervised row use; `fallback` only if the first cannot be had."""
+
+    name: str = "cifar10"
+    fallback: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file with its defaults, before it is expanded.
+
+    Args:
+        name: file name without ending; also the results folder.
+        title, question: for table, figures and report.
+        scale: which preset of sizes is in force.
+        image, probe_data: what is looked at, and what is recognised.
+        rows: one mapping a line of the table: `label`, `method`, `data`, and sections.
+        sweep: dotted key -> values; every row is run with each combination.
+        seeds: repetitions.
+        method, backbone, view, corpus: sections for all rows.
+        methods: method name -> sections for its rows.
+        features: how features are read (see `Extraction`).
+        probes: probe name -> its settings.
+        figures: what is drawn.
+        device: "auto", "cpu" or "cuda".
+        precision: Lightning Fabric's name for it, such as "32-true" or "bf16-mixed".
+        overrides: dotted key -> value, from the command line; they beat everything else.
+    """
+
+    name: str
+    title: str = ""
+    question: str = ""
+    scale: str = "paper"
+    image: Image = field(default_factory=Image)
+    probe_data: Data = field(default_factory=Data)
+    rows: tuple[dict[str, Any], ...] = ()
+    sweep: dict[str, list[Any]] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    method: dict[str, Any] = field(default_factory=dict)
+    backbone: dict[str, Any] = field(default_factory=dict)
+    view: dict[str, Any] = field(default_factory=dict)
+    corpus: dict[str, Any] = field(default_factory=dict)
+    methods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    features: dict[str, Any] = field(default_factory=dict)
+    probes: dict[str, dict[str, Any]] = field(default_factory=lambda: {"linear": {}})
+    figures: tuple[str, ...] = ()
+    device: str = "auto"
+    precision: str = "32-true"
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One encoder to train: a row with one value of every sweep axis and one seed.
+
+    Args:
+        label: of the row.
+        method_name, method, backbone_name, backbone, view, recipe: built and checked parts.
+        data: "none", "single_image" or "full".
+        image: its image.
+        seed: repetition.
+        axes: sweep key -> value.
+    """
+
+    label: str
+    method_name: str
+    method: Method
+    backbone_name: str
+    backbone: Backbone
+    view: Standard
+    recipe: Recipe
+    data: str
+    image: Image
+    seed: int
+    axes: dict[str, Any]
+
+    def identity(self, content: str, precision: str) -> dict[str, Any]:
+        """What the encoder depends on; `content` names the pixels. Labels, probes and figures are not in it."""
+        facts: dict[str, Any] = {
+            "method": [self.method_name, asdict(self.method)],
+            "backbone": [self.backbone_name, asdict(self.backbone)],
+            "seed": self.seed,
+        }
+        if self.method.trains:
+            facts |= {"data": self.data, "content": content, "view": asdict(self.view), "precision": precision}
+        if self.data == "single_image":
+            facts["corpus"] = asdict(self.recipe)
+        return facts
+
+    @property
+    def samples(self) -> int:
+        """Crops seen in training, if the source is a corpus."""
+        return self.recipe.count * self.method.epochs
+
+
+def expand(study: Study, presets: Mapping[str, Mapping[str, Any]]) -> list[Run]:
+    """All runs of a study in the order of its table: rows, then sweep values, then seeds.
+
+    Args:
+        presets: method name -> the sections of `configs/method/<name>.yaml`.
+
+    Raises:
+        UserError: any setting of any row that is unknown, of a wrong type or out of range; names row and key.
+    """
+    _check_lists(study)
+    rows = [_Row.of(row, number, study) for number, row in enumerate(study.rows)]
+    _check_keys([*study.sweep, *study.overrides], rows)
+    runs = []
+    for row in rows:
+        axes = {key: values for key, values in study.sweep.items() if row.takes(key)}
+        for point in itertools.product(*axes.values()):
+            chosen = dict(zip(axes, point, strict=True))
+            parts = row.build(study, presets, chosen)
+            runs += [Run(**parts, seed=seed, axes=chosen) for seed in study.seeds]
+    return runs
+
+
+def _check_lists(study: Study) -> None:
+    if not study.rows:
+        raise UserError("rows: the list is empty", "Give at least one row: {label: ..., method: ...}.")
+    if not study.seeds:
+        raise UserError("seeds: the list is empty", "Give at least one seed, such as [0].")
+    if any(seed < 0 for seed in study.seeds):
+        raise UserError(f"seeds: {list(study.seeds)} has a negative one", "Use whole numbers from 0 on.")
+    if len(set(study.seeds)) < len(study.seeds):
+        raise UserError(f"seeds: {list(study.seeds)} has one twice", "List each seed once.")
+    for key, values in study.sweep.items():
+        if not values:
+            raise UserError(f"sweep: {key} has no values", f"Give at least one, such as {key}: [1], or leave it out.")
+    labels = [row.get("label") for row in study.rows]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UserError(f"rows: two rows are labelled {label!r}", "Give each row a label of its own.")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row as the study wrote it, its place in the file kept for errors."""
+
+    where: str
+    label: str
+    method: str
+    data: str
+    image: Image
+    sections: dict[str, dict[str, Any]]
+
+    @classmethod
+    def of(cls, row: dict[str, Any], number: int, study: Study) -> "_Row":
+        where = f"rows[{number}]"
+        known = ("label", "data", "image", *SECTIONS)
+        for key in row:
+            if key not in known:
+                raise UserError(f"{where}: unknown key {key!r}", nearest(str(key), known))
+        if not isinstance(row.get("label"), str):
+            raise UserError(f"{where}: it has no label", "Give it one: label: what the table shall call it.")
+        where = f"{where} ({row['label']})"
+        sections = {name: _named(row.get(name, {}), f"{where}: {name}") for name in SECTIONS}
+        name = sections["method"].pop("name", None)
+        if name is None:
+            raise UserError(f"{where}: it has no method", nearest("", registry.names("learn.methods")))
+        try:
+            method = registry.find("learn.methods", name)
+        except UserError as error:
+            raise error.at(where) from None
+        data = row.get("data", "full" if method.needs_labels else "single_image" if method.trains else "none")
+        if data not in REGIMES:
+            raise UserError(f"{where}: unknown data {data!r}", nearest(str(data), REGIMES))
+        if method.needs_labels and data != "full":
+            raise UserError(f"{where}: {name} needs labels, which data: {data} has not", "Set data: full.")
+        if method.trains != (data != "none"):
+            raise UserError(f"{where}: data: {data} does not fit method {name}", "Leave data out of this row.")
+        image = row.get("image", {})
+        image = build(Image, {**asdict(study.image), **_named(image, f"{where}: image")}, f"{where}: image")
+        return cls(where, row["label"], name, data, image, sections)
+
+    def takes(self, key: str) -> bool:
+        """Whether a dotted key such as `method.temperature` is a setting of this row."""
+        section, _, name = key.partition(".")
+        method = registry.find("learn.methods", self.method)
+        if section == "method":
+            return name in settings(method)
+        if section == "view":
+            return bool(method.trains)
+        if section in ("corpus", "image"):
+            return self.data == "single_image"
+        return section == "backbone"
+
+    def build(
+        self, study: Study, presets: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The parts of this row's runs at one point of the sweep."""
+        preset, own = presets.get(self.method, {}), study.methods.get(self.method, {})
+        layers = [preset, asdict_sections(study, self.takes), own, self.sections]
+        late = _as_sections({k: v for k, v in {**study.overrides, **chosen}.items() if self.takes(k)})
+        merged = {
+            name: {k: v for layer in [*layers, late] for k, v in layer.get(name, {}).items()} for name in SECTIONS
+        }
+        backbone = merged["backbone"].pop("name", "alexnet")
+        image = build(Image, {**asdict(self.image), **late.get("image", {})}, f"{self.where}: image")
+        return {
+            "label": self.label,
+            "method_name": self.method,
+            "method": build(registry.find("learn.methods", self.method), merged["method"], f"{self.where}: method"),
+            "backbone_name": backbone,
+            "backbone": build(self._backbone(backbone), merged["backbone"], f"{self.where}: backbone"),
+            "view": build(Standard, merged["view"], f"{self.where}: view"),
+            "recipe": build(Recipe, merged["corpus"], f"{self.where}: corpus"),
+            "data": self.data,
+            "image": image,
+        }
+
+    def _backbone(self, name: str) -> type:
+        try:
+            found: type = registry.find("learn.backbones", name)
+            return found
+        except UserError as error:
+            raise error.at(f"{self.where}: backbone") from None
+
+
+def asdict_sections(study: Study, takes: Any) -> dict[str, dict[str, Any]]:
+    """The study's sections for all rows; of `method`, what this row's method has."""
+    return {name: {k: v for k, v in getattr(study, name).items() if name != "method" or takes(f"method.{k}")} for name in SECTIONS}
+
+
+def _named(node: Any, where: str) -> dict[str, Any]:
+    """A section as a mapping; a bare word is its name."""
+    if isinstance(node, str):
+        return {"name": node}
+    if isinstance(node, Mapping):
+        return dict(node)
+    raise UserError(f"{where} is {node!r}, neither a name nor settings", "Write a name, or {name: ..., key: value}.")
+
+
+def _as_sections(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """{"method.lr": 1} -> {"method": {"lr": 1}}."""
+    sections: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        sections.setdefault(section, {})[name] = value
+    return sections
+
+
+def _check_keys(keys: Sequence[str], rows: Sequence[_Row]) -> None:
+    """Each dotted key must be a setting of some row: a misspelt one would otherwise be dropped in silence."""
+    for key in keys:
+        section, _, name = key.partition(".")
+        known = _known(section, rows)
+        if known is None:
+            raise UserError(f"unknown key {key!r}", nearest(section, (*SECTIONS, "image")))
+        if name not in known:
+            what = f"no method of this study has the setting {key!r}" if section == "method" else f"unknown key {key!r}"
+            raise UserError(what, nearest(key, [f"{section}.{k}" for k in known]))
+
+
+def _known(section: str, rows: Sequence[_Row]) -> set[str] | None:
+    """Settings that a section has in any row."""
+    if section == "method":
+        return {s for row in rows for s in settings(registry.find("learn.methods", row.method))}
+    if section == "backbone":
+        return {"name", "width"} | {
+            s for name in registry.names("learn.backbones") for s in settings(registry.find("learn.backbones", name))
+        }
+    parts: dict[str, type] = {"view": Standard, "corpus": Recipe, "image": Image}
+    return set(settings(parts[section])) if section in parts else None

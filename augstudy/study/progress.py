@@ -1,0 +1,84 @@
+"""What a person sees while a study runs: a bar on a terminal, plain lines elsewhere."""
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+__all__ = ["Reporter"]
+
+QUIET = 15.0  # seconds between two plain lines
+
+
+class Reporter:
+    """Tells how a study goes.
+
+    Args:
+        console: where to; a bar is drawn only if it is a terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bar: Progress | None = None
+        self.task: TaskID | None = None
+        self.begun = self.spoken = 0.0
+        self.first = 0
+
+    def study(self, name: str, runs: int, done: int, notes: list[str]) -> None:
+        """At the beginning: how much there is to do, and what was substituted."""
+        for note in notes:
+            self.console.print(f"[yellow]note:[/] {escape(note)}")
+        already = f", {done} already done" if done else ""
+        self.console.print(f"study {escape(name)}: {runs} runs{already}")
+
+    def begin(self, number: int, of: int, label: str, axes: str) -> None:
+        """A run starts."""
+        self.begun = self.spoken = time.monotonic()
+        self.first = -1
+        text = f"[{number}/{of}] {label}" + (f" ({axes})" if axes else "")
+        if self.console.is_terminal:
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("steps  {task.fields[rate]}  {task.fields[note]}"),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=True,
+            )
+            self.task = self.bar.add_task(escape(text), total=None, rate="", note="")
+            self.bar.start()
+        self.label = text
+
+    def step(self, done: int, total: int, note: str) -> None:
+        """Training goes on: steps done and in all, and a word on how it goes."""
+        now = time.monotonic()
+        if self.first < 0:
+            self.first, self.begun = done, now
+        rate = (done - self.first) / (now - self.begun) if now > self.begun else 0.0
+        if self.bar is not None and self.task is not None:
+            self.bar.update(self.task, completed=done, total=total, rate=f"{rate:.1f}/s", note=note)
+        elif now - self.spoken >= QUIET and rate > 0:
+            self.spoken = now
+            left = (total - done) / rate
+            line = f"{self.label}: step {done}/{total}, {rate:.1f} steps/s, {left:.0f} s left, {note}"
+            self.console.print(line, markup=False, highlight=False)
+
+    def end(self, record: dict[str, Any]) -> None:
+        """A run is over; its last layer's first metric is told, or why it failed."""
+        self.close()
+        if record["status"] == "failed":
+            self.console.print(f"{self.label}: FAILED, {record['reason']}", markup=False, style="red")
+            return
+        last = record["layers"][-1]
+        metrics = [m for e in record["evaluations"][-1:] for m in e["metrics"] if m["metric"] == "top1"]
+        top1 = " ".join(f"{m['layer']} {m['value']:.1f}" for m in metrics) or last
+        self.console.print(f"{self.label}: {record['seconds']:.0f} s, top-1 % {top1}", markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = self.task = None

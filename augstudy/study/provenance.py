@@ -1,0 +1,54 @@
+"""Where a number came from: commit, versions and machine."""
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["provenance"]
+
+PACKAGES = ("augstudy", "torch", "torchvision", "kornia", "lightly", "pytorch-lightning", "numpy", "scikit-learn")
+
+
+def provenance(device: torch.device, precision: str) -> dict[str, Any]:
+    """Facts for `run.yaml`, as plain values."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+    }
+
+
+@cache
+def commit() -> str:
+    """The checkout's commit, marked if the package differs from it; "unknown" outside a checkout."""
+    root = Path(__file__).parents[2]
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--", "augstudy", "configs", "studies")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{head}, changed" if changed else head
+
+
+def _git(root: Path, *args: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, check=True, timeout=20)
+    return done.stdout.strip()
+
+
+@cache
+def processor() -> str:
+    """The CPU's name as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
