@@ -1,6 +1,6 @@
-"""What an op is: chance (`sample`) and effect (`matrix` or `apply`) apart, so that every draw can be saved and replayed."""
+"""What an op is: chance (`sample`) and effect (`matrix` or `apply`) apart, so that every draw can be replayed."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ Size = tuple[int, int]  # (height, width) in pixels
 
 
 @dataclass(frozen=True)
-class Op(ABC):
+class Op:
     """One node of an augmentation graph.
 
     Args:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
@@ -11,10 +11,16 @@ from augstudy.core.errors import UserError, nearest
 
 __all__ = ["build", "check_choice", "check_range", "settings"]
 
-T = TypeVar("T")
+T = TypeVar("T", bound="Part")
 
 
-def settings(cls: type) -> list[str]:
+class Part(Protocol):
+    """Any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+def settings(cls: type[Part]) -> list[str]:
     """The names of a part's settings."""
     return [f.name for f in dataclasses.fields(cls) if f.init]
 

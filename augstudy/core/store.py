@@ -1,12 +1,12 @@
 """Every path under results/, and writes that are whole or not there at all.
 
-    results/<study>/study.yaml                 the resolved study and its list of runs
-    results/<study>/runs/<hash>/run.yaml       provenance of one run
-    results/<study>/runs/<hash>/checkpoint.pt  training state after the last finished epoch
-    results/<study>/runs/<hash>/encoder.safetensors, encoder.json
-    results/<study>/runs/<hash>/metrics.csv    training curve
-    results/<study>/runs/<hash>/record.json    what the run found; its presence means that the run is finished
-    results/<study>/table.csv, table.md, figures/
+results/<study>/study.yaml                 the resolved study and its list of runs
+results/<study>/runs/<hash>/run.yaml       provenance of one run
+results/<study>/runs/<hash>/checkpoint.pt  training state after the last finished epoch
+results/<study>/runs/<hash>/encoder.safetensors, encoder.json
+results/<study>/runs/<hash>/metrics.csv    training curve
+results/<study>/runs/<hash>/record.json    what the run found; its presence means that the run is finished
+results/<study>/table.csv, table.md, figures/
 """
 
 import hashlib

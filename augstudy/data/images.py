@@ -109,21 +109,15 @@ AUTHORS = "https://raw.githubusercontent.com/yukimasano/single-img-extrapolating
 SKIMAGE, SKLEARN = "skimage/data", "sklearn/datasets/images"
 NOT_GIVEN = "no licence given, not redistributed"
 ASANO = "from the authors of Asano, Rupprecht, Vedaldi, ICLR 2020"
+SHA256_A = "e3e1a93fcd743572d5a3fc3ade120df2b1c2495a9adefd698894b7175fc69247"
+SHA256_B = "78c2681de2dbfb416fb861ca3ae0a5e21f3f53c56dfc18b276b0feab4ec526aa"
 PUBLIC, FREE, CC0, CC_BY = "public domain", "no known copyright restrictions", "CC0 1.0", "CC BY 2.0"
 
 # Licences as stated by the packages themselves: skimage/data/_fetchers.py (each image's docstring) and
 # sklearn/datasets/images/README.txt. Pictures they carry without a licence (motorcycle, moon) are left out.
 IMAGES = (
-    NamedImage(
-        *("A", "image_a.jpg", NOT_GIVEN, f"mural of many animals, {ASANO}"),
-        url=f"{AUTHORS}/img_a.jpg",
-        sha256="e3e1a93fcd743572d5a3fc3ade120df2b1c2495a9adefd698894b7175fc69247",
-    ),
-    NamedImage(
-        *("B", "image_b.jpg", NOT_GIVEN, f"market street in Tokyo, {ASANO}"),
-        url=f"{AUTHORS}/img_b.jpg",
-        sha256="78c2681de2dbfb416fb861ca3ae0a5e21f3f53c56dfc18b276b0feab4ec526aa",
-    ),
+    NamedImage("A", "image_a.jpg", NOT_GIVEN, f"mural of many animals, {ASANO}", "", f"{AUTHORS}/img_a.jpg", SHA256_A),
+    NamedImage("B", "image_b.jpg", NOT_GIVEN, f"market street in Tokyo, {ASANO}", "", f"{AUTHORS}/img_b.jpg", SHA256_B),
     NamedImage("astronaut", "astronaut.png", PUBLIC, "NASA", SKIMAGE),
     NamedImage("brick", "brick.png", CC0, "CC0Textures, Bricks25", SKIMAGE),
     NamedImage("camera", "camera.png", CC0, "Lav Varshney", SKIMAGE),
@@ -136,7 +130,7 @@ IMAGES = (
     NamedImage("gravel", "gravel.png", CC0, "CC0Textures, Gravel04", SKIMAGE),
     NamedImage("hubble", "hubble_deep_field.jpg", PUBLIC, "NASA, HubbleSite", SKIMAGE),
     NamedImage("ihc", "ihc.png", FREE, "Center for Microscopy and Molecular Imaging (CMMI)", SKIMAGE),
-    NamedImage("retina", "retina.jpg", "CC0 1.0", "Mikael Häggström, Wikimedia Commons", SKIMAGE),
+    NamedImage("retina", "retina.jpg", CC0, "Mikael Häggström, Wikimedia Commons", SKIMAGE),
     NamedImage("rocket", "rocket.jpg", PUBLIC, "SpaceX", SKIMAGE),
 )
 
@@ -309,7 +303,7 @@ def _to_rgb(image: Image.Image, where: str) -> np.ndarray:
 def _to_8_bit(grey: np.ndarray, where: str) -> np.ndarray:
     """16-bit integers, or floats in [0, 1], scaled to 8 bits: Pillow's own conversion would clip them."""
     top = 1.0 if grey.dtype.kind == "f" else 65535.0
-    if not (0 <= grey.min() and grey.max() <= top):  # also false for NaN
+    if not (grey.min() >= 0 and grey.max() <= top):  # also false for NaN
         raise UserError(f"{where} has pixel values outside 0 to {top:g}, so their scale is unknown", ADVICE)
     return np.rint(grey.astype(np.float64) * (255 / top)).astype(np.uint8)
 

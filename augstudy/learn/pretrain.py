@@ -73,7 +73,9 @@ class Pretraining:
         for epoch in range(state["epoch"], self.method.epochs):
             row = self._epoch(epoch, modules, optimizers, report)
             found = self._judge(modules)
-            row |= {key: value for d in found for key, value in ((d.metric, d.value), (f"{d.metric} (chance)", d.chance))}
+            row |= {
+                key: value for d in found for key, value in ((d.metric, d.value), (f"{d.metric} (chance)", d.chance))
+            }
             state = {
                 "epoch": epoch + 1,
                 "history": [*state["history"], row],
@@ -94,7 +96,7 @@ class Pretraining:
         context = Context(self.seed, self.size, len(self.source), self.classes)
         with rng.torch_seeded(self.seed, "weights/heads"):
             modules = self.method.modules(encoder, context)
-        modules.to(self.fabric.device, memory_format=torch.channels_last)
+        modules.to(self.fabric.device).to(memory_format=torch.channels_last)
         return modules, self.method.optimizers(modules)
 
     def _epoch(

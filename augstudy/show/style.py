@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import seaborn as sns
@@ -25,7 +26,7 @@ _MARGIN = 0.12  # inches of white around the page
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = ("o", "s", "^", "D")  # when the colours start again, the marker tells the lines apart
 
-_RC = {
+_RC: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so a figure is the same everywhere
     "font.size": SMALL,
@@ -59,10 +60,11 @@ def line_look(position: int) -> tuple[str, str]:
 
 def wrapped(text: str, width: float, size: float = SMALL, weight: str = "normal") -> str:
     """Text broken into lines of at most `width` inches at `size` points, as measured in the house font."""
+    limit = width * 72 * 0.96  # hinting at low resolution draws letters up to 3 % wider than they are measured
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
     for letters in range(max(8, int(width * 72 / (0.4 * size))), 7, -1):  # few lines are narrower than 0.4 em a letter
         lines = textwrap.wrap(text, letters)
-        if all(text_to_path.get_text_width_height_descent(line, font, False)[0] <= width * 72 for line in lines):
+        if all(text_to_path.get_text_width_height_descent(line, font, False)[0] <= limit for line in lines):
             break
     return "\n".join(lines)
 

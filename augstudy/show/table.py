@@ -50,17 +50,17 @@ def measure(metric: str) -> str:
 
 
 def rich_table(results: Results) -> Table:
-    """The table for a terminal: one line a row and probe, one column a layer, mean ± sd over seeds."""
+    """The table for a terminal: a section a probe and metric, a line a row, mean ± sd over n seeds of each layer."""
     table = Table(title=Text(results.title), caption=Text("\n".join(_notes(results))), caption_justify="left")
     table.add_column("row", min_width=16)
-    for name in (*results.axes, "probe"):
-        table.add_column(Text(name))
     for name in (*results.layers, "n"):
-        table.add_column(Text(name), justify="right", no_wrap=True)
+        table.add_column(Text(name), justify="right")
     for grid in _grids(results):
-        for row, cells, n in zip(grid.rows, grid.cells, grid.n, strict=True):
-            words = [row.label, *map(str, row.values), f"{grid.probe} {grid.metric}"]
-            table.add_row(*map(Text, words), *(Text(c.text, "bold" if c.best else "") for c in cells), Text(n))
+        table.add_row(Text(f"{grid.probe}, {measure(grid.metric)}", "italic"))
+        for row, cells, n in zip(results.rows, grid.cells, grid.n, strict=True):
+            numbers = [Text(cell.text.replace("± ", "±"), "bold" if cell.best else "") for cell in cells]
+            table.add_row(Text(row.name), *numbers, Text(n))
+        table.add_section()
     return table
 
 
@@ -72,12 +72,10 @@ class _Cell:
 
 @dataclass(frozen=True)
 class _Grid:
-    """The cells of one probe and metric: rows by layers."""
+    """The cells of one probe and metric: all rows of the study by all its layers."""
 
     probe: str
     metric: str
-    layers: list[str]
-    rows: list[Row]
     cells: list[list[_Cell]]
     n: list[str]
 
@@ -101,7 +99,7 @@ def _grid(results: Results, table: pd.DataFrame, probe: str, metric: str) -> _Gr
     ]
     counts = [{int(part.at[i, "n"]) for i in line if i is not None} or {0} for line in where]
     n = [str(max(c)) if len(c) == 1 else f"{min(c)}-{max(c)}" for c in counts]
-    return _Grid(probe, metric, results.layers, results.rows, cells, n)
+    return _Grid(probe, metric, cells, n)
 
 
 def _best(part: pd.DataFrame, rows: list[Row], where: list[list[int | None]]) -> set[int]:
@@ -137,7 +135,7 @@ def _markdown(results: Results) -> str:
     blocks += [f"**Note.** {_escaped(warning)}" for warning in results.warnings]
     blocks.append(f"Scale: {_escaped(str(results.index.get('scale', '-')))}. Runs: {counts or 'none'}.")
     for grid in _grids(results):
-        blocks += [f"## {_escaped(grid.probe)}: {_escaped(measure(grid.metric))}", _grid_lines(grid, results.axes)]
+        blocks += [f"## {_escaped(grid.probe)}: {_escaped(measure(grid.metric))}", _grid_lines(grid, results)]
     if results.frame.empty:
         blocks.append("No run has been evaluated yet.")
     else:
@@ -150,12 +148,14 @@ def _markdown(results: Results) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _grid_lines(grid: _Grid, axes: list[str]) -> str:
+def _grid_lines(grid: _Grid, results: Results) -> str:
     lines = [
         [_escaped(row.label), *(_escaped(str(v)) for v in row.values), *(_cell(c) for c in cells), n]
-        for row, cells, n in zip(grid.rows, grid.cells, grid.n, strict=True)
+        for row, cells, n in zip(results.rows, grid.cells, grid.n, strict=True)
     ]
-    return _pipes([_escaped(h) for h in ("row", *axes, *grid.layers, "n")], lines, texts=1 + len(axes))
+    return _pipes(
+        [_escaped(h) for h in ("row", *results.axes, *results.layers, "n")], lines, texts=1 + len(results.axes)
+    )
 
 
 def _cell(cell: _Cell) -> str:

@@ -76,7 +76,7 @@ def _study(node: dict[str, Any], where: str) -> Study:
             raise UserError(f"{where}: {key} is {value!r}, not a list", f"Write {key}: [...].")
         node[key] = tuple(value)
     probes = node.get("probes", {"linear": {}})
-    node["probes"] = dict.fromkeys(probes, {}) if isinstance(probes, list) else probes
+    node["probes"] = {name: {} for name in probes} if isinstance(probes, list) else probes
     for key in (*SECTIONS, "methods", "features", "probes", "sweep"):
         node[key] = _section(node.get(key), f"{where}: {key}")
     for row in node["rows"]:

@@ -81,7 +81,7 @@ class Laboratory:
     @cached_property
     def fabric(self) -> Fabric:
         """Device and precision."""
-        return Fabric(accelerator=self.study.device, devices=1, precision=self.study.precision)  # type: ignore[arg-type]
+        return Fabric(accelerator=self.study.device, devices=1, precision=self.study.precision)
 
     @cached_property
     def images(self) -> dict[Image, ImageUsed]:

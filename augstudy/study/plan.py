@@ -210,7 +210,7 @@ class _Row:
         section, _, name = key.partition(".")
         method = registry.find("learn.methods", self.method)
         if section == "method":
-            return name in settings(method)
+            return bool(method.trains) and name in settings(method)
         if section == "view":
             return bool(method.trains)
         if section in ("corpus", "image"):
@@ -251,7 +251,10 @@ class _Row:
 
 def asdict_sections(study: Study, takes: Any) -> dict[str, dict[str, Any]]:
     """The study's sections for all rows; of `method`, what this row's method has."""
-    return {name: {k: v for k, v in getattr(study, name).items() if name != "method" or takes(f"method.{k}")} for name in SECTIONS}
+    return {
+        name: {k: v for k, v in getattr(study, name).items() if name != "method" or takes(f"method.{k}")}
+        for name in SECTIONS
+    }
 
 
 def _named(node: Any, where: str) -> dict[str, Any]:
@@ -287,7 +290,8 @@ def _check_keys(keys: Sequence[str], rows: Sequence[_Row]) -> None:
 def _known(section: str, rows: Sequence[_Row]) -> set[str] | None:
     """Settings that a section has in any row."""
     if section == "method":
-        return {s for row in rows for s in settings(registry.find("learn.methods", row.method))}
+        methods = [registry.find("learn.methods", row.method) for row in rows]
+        return {name for method in methods if method.trains for name in settings(method)}
     if section == "backbone":
         return {"name", "width"} | {
             s for name in registry.names("learn.backbones") for s in settings(registry.find("learn.backbones", name))

@@ -20,11 +20,9 @@ class AlexNet(Backbone):
 
     def encoder(self) -> Encoder:
         a, b, c, d, e = (self.channels(n) for n in (96, 256, 384, 384, 256))
-        first = conv_block(3, a, 11, 4)
-        first[0].padding = (2, 2)
         return Encoder(
             {
-                "conv1": first,
+                "conv1": conv_block(3, a, 11, 4, padding=2),
                 "conv2": nn.Sequential(nn.MaxPool2d(3, 2), conv_block(a, b, 5)),
                 "conv3": nn.Sequential(nn.MaxPool2d(3, 2), conv_block(b, c, 3)),
                 "conv4": conv_block(c, d, 3),

@@ -87,15 +87,11 @@ class Backbone(ABC):
         return max(1, round(count * self.width))
 
 
-def conv_block(
-    inputs: int, outputs: int, kernel: int, stride: int = 1, pool: bool = False, leak: float = 0.0
-) -> nn.Sequential:
-    """Convolution, batch norm, (leaky) ReLU and, if asked, a 3x3 max pool of stride 2.
+def conv_block(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int | None = None) -> nn.Sequential:
+    """Convolution (padded by half its kernel unless told), batch norm and ReLU.
 
     Weights are He-normal (He et al., ICCV 2015), the bias belongs to the batch norm.
     """
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2 if padding is None else padding, bias=False)
     nn.init.normal_(conv.weight, std=math.sqrt(2 / (inputs * kernel**2)))
-    activation = nn.LeakyReLU(leak, inplace=True) if leak else nn.ReLU(inplace=True)
-    parts = [conv, nn.BatchNorm2d(outputs), activation]
-    return nn.Sequential(*parts, nn.MaxPool2d(3, 2)) if pool else nn.Sequential(*parts)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))

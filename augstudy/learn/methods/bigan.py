@@ -1,6 +1,7 @@
 """BiGAN: a generator, and an encoder that learns to invert it by fooling a joint discriminator."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = [width << i for i in range(stages(size))]
         self.first = nn.Conv2d(3, width, 5, 2, 2)
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 5, 2, 2, bias=False) for a, b in pairs)
         self.norms = nn.ModuleList(nn.BatchNorm2d(b) for _, b in pairs)
         self.biases = nn.ModuleList(nn.Linear(latent, b) for _, b in pairs)

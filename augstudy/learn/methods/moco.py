@@ -111,7 +111,9 @@ class MoCoModules(Modules):
         size = logits.shape[1]
         return [
             Diagnostic("InfoNCE loss", cross_entropy(logits, target).item(), math.log(size), "lower", "nats"),
-            Diagnostic("top-1 of the positive", 100 * logits.argmax(1).eq(0).float().mean().item(), 100 / size, unit="%"),
+            Diagnostic(
+                "top-1 of the positive", 100 * logits.argmax(1).eq(0).float().mean().item(), 100 / size, unit="%"
+            ),
             Diagnostic("std of embeddings", float(std_of_l2_normalized(q)), 0.0),
         ]
 

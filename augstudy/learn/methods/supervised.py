@@ -21,6 +21,7 @@ class SupervisedModules(Modules):
         self.head = nn.Linear(encoder.width(), classes)
 
     def loss(self, batch: Batch) -> Tensor:
+        assert batch.labels is not None
         return cross_entropy(self.head(self.encoder.embed(batch.views[0])), batch.labels)
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:

@@ -39,7 +39,7 @@ def colourfulness(filters: Pixels) -> Pixels:  # (F, kh, kw, 3) -> (F,)
     grey = filters.mean(axis=-1, keepdims=True)
     chroma = ((filters - grey) ** 2).sum(axis=(1, 2, 3))
     total = ((filters - filters.mean(axis=(1, 2, 3), keepdims=True)) ** 2).sum(axis=(1, 2, 3))
-    return np.sqrt(chroma / np.maximum(total, np.finfo(float).tiny))
+    return np.asarray(np.sqrt(chroma / np.maximum(total, np.finfo(float).tiny)))
 
 
 def orientation(filters: Pixels) -> Pixels:  # (F, kh, kw, 3) -> (F,)
@@ -48,7 +48,7 @@ def orientation(filters: Pixels) -> Pixels:  # (F, kh, kw, 3) -> (F,)
         return np.zeros(len(filters))  # a 1 x 1 filter has no direction
     down, right = np.gradient(filters.mean(axis=-1), axis=(1, 2))
     xx, yy, xy = ((a * b).sum(axis=(1, 2)) for a, b in ((right, right), (down, down), (right, down)))
-    return np.degrees(np.arctan2(-2 * xy, xx - yy) / 2) % 180  # minus: rows count downwards, angles counter-clockwise
+    return np.asarray(np.degrees(np.arctan2(-2 * xy, xx - yy) / 2) % 180)  # rows count downwards, angles go up
 
 
 def ordered(filters: Pixels, grey_below: float) -> Pixels:

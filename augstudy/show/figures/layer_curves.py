@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
+from matplotlib.transforms import offset_copy
 
 from augstudy.show.base import Results, Row
 from augstudy.show.figures.base import NothingToShow
@@ -87,8 +88,8 @@ def _curves(results: Results, table: pd.DataFrame, layers: list[str]) -> Iterato
         else:
             (colour, marker), dash = line_look(position), "-"
             position += 1
-        bounds = (values[name].to_numpy(dtype=float) for name in ("mean", "low", "high"))
-        yield _Curve(row, *bounds, colour, marker, dash)
+        mean, low, high = (values[name].to_numpy(dtype=float) for name in ("mean", "low", "high"))
+        yield _Curve(row, mean, low, high, colour, marker, dash)
 
 
 def _draw_panel(ax: Axes, curves: list[_Curve], layers: list[str], metric: str, title: str) -> None:
@@ -112,6 +113,9 @@ def _draw_panel(ax: Axes, curves: list[_Curve], layers: list[str], metric: str, 
     ax.set_xlabel("layer, in order of depth")
     ax.set_ylabel(measure(metric))
     ax.set_title(title, loc="left")
+    if metric.startswith("top"):  # the band of two seeds may be wider than the scale
+        low, high = ax.get_ylim()
+        ax.set_ylim(max(low, -2), min(high, 102))
     despine(ax)
 
 
@@ -119,6 +123,8 @@ def _mark_chance(ax: Axes, chance: float) -> None:
     """A line at chance, or a note when showing it would squeeze the curves into the top of the panel."""
     low, high = ax.get_ylim()
     if low - chance > 0.5 * (high - low):
+        low -= 0.07 * (high - low)  # room for the note
+        ax.set_ylim(low, high)
         text, y, lift = f"chance {chance:.1f} % (below this axis)", low, 3
     else:
         ax.axhline(chance, color=GREY, linewidth=0.8, linestyle=(0, (1, 3)), gid="chance")
@@ -148,12 +154,14 @@ def _label_ends(figure: Figure, panels: list[tuple[Axes, list[_Curve]]]) -> None
         low, high = ax.get_ylim()
         wanted = [(curve.end[1] - low) / (high - low) * inches for curve in curves]
         for (_, note), place in zip(mine, _spaced(wanted, [_height(_label(c)) for c in curves], inches), strict=True):
-            note.set_position((1.04, place / inches))
+            note.set_position((1, place / inches))
 
 
 def _note(ax: Axes, curve: _Curve) -> Annotation:
+    stops_early = curve.end[0] < len(curve.mean) - 1  # then its leader crosses the panel and must not look like data
     leader = {
         "arrowstyle": "-",
+        "linestyle": ":" if stops_early else "-",
         "color": curve.colour,
         "linewidth": 0.7,
         "shrinkA": 1,
@@ -163,8 +171,8 @@ def _note(ax: Axes, curve: _Curve) -> Annotation:
     return ax.annotate(
         _label(curve),
         curve.end,
-        (1.04, 0.5),
-        textcoords="axes fraction",
+        (1, 0.5),
+        textcoords=offset_copy(ax.transAxes, ax.get_figure(root=True), x=12, units="points"),
         va="center",
         ha="left",
         arrowprops=leader,
@@ -182,7 +190,7 @@ def _spaced(wanted: list[float], heights: list[float], room: float) -> list[floa
     order = sorted(range(len(wanted)), key=wanted.__getitem__)
     blocks: list[tuple[list[int], float]] = []  # members from the bottom up, lower edge
     for i in order:
-        members, edge = [i], wanted[i] - heights[i] / 2
+        members, edge = [i], _edge([i], wanted, heights, room)
         while blocks and blocks[-1][1] + sum(heights[j] for j in blocks[-1][0]) > edge:
             members = blocks.pop()[0] + members
             edge = _edge(members, wanted, heights, room)

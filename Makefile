@@ -1,0 +1,40 @@
+# make study: install, then run the first study; make test: install, then the tests; both are quick the second time.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: study test test-all lint format help
+
+help:
+	@echo "make study     install augstudy into .venv and run studies/single_image_A.yaml (minutes on two cores)"
+	@echo "make test      install augstudy into .venv and run the tests (minutes on two cores)"
+	@echo "make test-all  the tests marked slow or gpu as well"
+	@echo "make lint      ruff check, ruff format --check, mypy"
+
+study: $(INSTALLED)
+	@echo "== running studies/single_image_A.yaml; finished runs are kept, results appear in results/single_image_A"
+	$(BIN)/augstudy run studies/single_image_A.yaml
+
+test: $(INSTALLED)
+	@echo "== running the tests"
+	$(BIN)/python -m pytest
+
+test-all: $(INSTALLED)
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy augstudy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(INSTALLED): pyproject.toml
+	@echo "== installing augstudy and what it needs into $(VENV) (torch is several GB; once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "augstudy needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@

@@ -1,0 +1,182 @@
+"""The command line: parse arguments, call one function, print."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from augstudy.core.errors import UserError
+from augstudy.core.store import StudyFolder
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    help="What do augmentations teach a self-supervised vision network?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+data_app = typer.Typer(help="Images and labelled sets that a study can name.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+console = Console()
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as studies/single_image_A.yaml.")]
+StudyName = Annotated[
+    str, typer.Argument(metavar="STUDY", help="A study file, or the name of a folder of the results folder.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[OVERRIDE]...",
+        help="Hydra's grammar: scale=smoke, seeds=\\[0,1], method.lr=0.1; several values sweep: view.strength=0,0.5,1.",
+    ),
+]
+ResultsFolder = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where results of all studies lie.")]
+DEFAULT_RESULTS = Path("results")
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    overrides: Overrides = None,
+    results: ResultsFolder = DEFAULT_RESULTS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be run.")] = False,
+) -> None:
+    """Run a study to its table and figures. Finished runs are kept; a killed study goes on where it stopped."""
+    if dry_run:
+        return check([study], overrides, results)
+    from augstudy.study.compose import compose
+    from augstudy.study.pipeline import Laboratory
+    from augstudy.study.progress import Reporter
+
+    laboratory = Laboratory(compose(study, overrides or []), results)
+    reporter = Reporter(console)
+    try:
+        laboratory.run(reporter)
+    finally:
+        reporter.close()
+    redraw(laboratory.folder, None)
+    return None
+
+
+@app.command()
+def check(
+    studies: Annotated[list[Path], typer.Argument(metavar="STUDY...", help="Study files; arguments with = override.")],
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An override.")] = None,
+    results: ResultsFolder = DEFAULT_RESULTS,
+) -> None:
+    """Find what can be found before training: compose and build every row, find images and data; train nothing."""
+    from augstudy.study.check import inspect
+    from augstudy.study.compose import compose
+    from augstudy.study.pipeline import Laboratory
+
+    words = [str(word) for word in studies]
+    changes = [word for word in words if "=" in word] + (overrides or [])
+    for path in (word for word in words if "=" not in word):
+        laboratory = Laboratory(compose(Path(path), changes), results)
+        laboratory.folder.require_writable()
+        for note in laboratory.substitutions():
+            console.print(f"[yellow]note:[/] {escape(note)}")
+        console.print(listing(path, inspect(laboratory)))
+
+
+@app.command()
+def preview(
+    study: StudyFile,
+    overrides: Overrides = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="PNG", help="Picture to write.")] = None,
+    results: ResultsFolder = DEFAULT_RESULTS,
+) -> None:
+    """Draw crops of the corpus, and views made from them, before anyone trains."""
+    from augstudy.show.preview import save_preview
+    from augstudy.study.compose import compose
+    from augstudy.study.pipeline import Laboratory
+    from augstudy.study.preview import caption, sheets
+
+    laboratory = Laboratory(compose(study, overrides or []), results)
+    path = out or laboratory.folder.path / "preview.png"
+    save_preview(path, laboratory.study.title or laboratory.study.name, caption(laboratory), sheets(laboratory))
+    console.print(f"wrote {escape(str(path))}")
+
+
+@app.command()
+def table(study: StudyName, results: ResultsFolder = DEFAULT_RESULTS) -> None:
+    """Make table.csv and table.md again from the records, and print the table."""
+    from augstudy.show import table as tables
+    from augstudy.show.base import load
+
+    loaded = load(folder_of(study, results))
+    tables.write(loaded)
+    console.print(tables.rich_table(loaded))
+
+
+@app.command()
+def figures(
+    study: StudyName,
+    results: ResultsFolder = DEFAULT_RESULTS,
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="NAME", help="Draw only this figure.")] = None,
+) -> None:
+    """Draw the figures again from the records; needs no torch and no training."""
+    from augstudy.show.base import load
+    from augstudy.show.figures.base import draw
+
+    for path in draw(load(folder_of(study, results)), only):
+        console.print(f"wrote {escape(str(path))}")
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the images and labelled sets, their licences, and whether they are on this machine."""
+    from augstudy.core import registry
+    from augstudy.data.images import catalogue
+
+    images = Table("image", "licence", "credit", "here", title="Images for `image: {name: ...}`")
+    for image in catalogue():
+        images.add_row(image.name, image.licence, image.credit, "yes" if image.locate() else "no")
+    console.print(images)
+    sets = Table("data set", "what it is", title="Labelled sets for `probe_data: {name: ...}`")
+    for name in registry.names("data.datasets"):
+        sets.add_row(name, (registry.find("data.datasets", name).__doc__ or "").strip().splitlines()[0])
+    console.print(sets)
+
+
+def redraw(folder: StudyFolder, only: list[str] | None) -> None:
+    """Table and figures of a study, printed and written."""
+    from augstudy.show import table as tables
+    from augstudy.show.base import load
+    from augstudy.show.figures.base import draw
+
+    loaded = load(folder)
+    paths = [*tables.write(loaded), *draw(loaded, only)]
+    console.print(tables.rich_table(loaded))
+    console.print(f"results in {escape(str(folder.path))}: {', '.join(escape(p.name) for p in paths)}")
+
+
+def folder_of(study: str, results: Path) -> StudyFolder:
+    """`studies/name.yaml` or `name` -> the folder of its results."""
+    return StudyFolder(results / Path(study).name.removesuffix(".yaml"))
+
+
+def listing(path: str, rows: list[dict[str, Any]]) -> Table:
+    """What `check` found, one line a row of the study."""
+    found = Table(title=path)
+    for column in rows[0]:
+        found.add_column(column, justify="left" if column in ("row", "method", "data") else "right")
+    for row in rows:
+        found.add_row(*(f"{v:,}" if isinstance(v, int) else escape(str(v)) for v in row.values()))
+    return found
+
+
+def main() -> None:
+    """Entry point: an error meant for the user is two lines and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        stderr = Console(stderr=True, soft_wrap=True)
+        stderr.print(f"[bold red]error:[/] {escape(error.what)}", highlight=False)
+        stderr.print(escape(error.fix), highlight=False)
+        sys.exit(2)

@@ -1,0 +1,137 @@
+"""Synthetic results: every number comes from the formulas below, none from a run."""
+
+from typing import Any
+
+import numpy as np
+
+from augstudy.core.store import StudyFolder, digest, write_json, write_yaml
+
+LAYERS = ("conv1", "conv2", "conv3", "conv4")
+Line = tuple[str, str, str]  # label, method, data
+LINES: tuple[Line, ...] = (
+    ("random", "random", "none"),
+    ("RotNet, 1 image", "rotnet", "single_image"),
+    ("RotNet, 1 image, without any colour jitter or blur", "rotnet", "single_image"),
+    ("MoCo, 1 image, strong crops | queue 4096", "moco", "single_image"),
+    ("MoCo, full data", "moco", "full"),
+    ("supervised", "supervised", "full"),
+)
+
+
+def accuracy(row: int, depth: int, seed: int) -> float:
+    """Synthetic top-1 in per cent: rises with the row, peaks at the second layer, varies a little with the seed."""
+    return 40 + 3.0 * row + 4 * np.sin(1 + depth) + 0.37 * np.cos(5 * seed + row + depth)
+
+
+def study_index(lines: tuple[Line, ...], seeds: tuple[int, ...], values: tuple[Any, ...] = ()) -> dict[str, Any]:
+    """An index as the pipeline writes it; `values` are those of the sweep axis `method.temperature`."""
+    image = "retina (fallback for A)"
+    runs = [
+        {
+            "label": label,
+            "method": method,
+            "data": data,
+            "image": image if data == "single_image" else "-",
+            "seed": seed,
+            "axes": {} if value is None else {"method.temperature": value},
+            "hash": digest([label, seed, value]),
+        }
+        for label, method, data in lines
+        for value in values or (None,)
+        for seed in seeds
+    ]
+    return {
+        "study": "synthetic",
+        "title": "What one image teaches, layer by layer (synthetic numbers)",
+        "question": "How far does one image go?",
+        "scale": "laptop",
+        "image": {"asked": "A", "used": "retina", "label": image, "credit": "a made-up photographer, CC0"},
+        "probe_data": {
+            "asked": "cifar10",
+            "used": "photos",
+            "label": "photos (fallback for cifar10)",
+            "note": "twelve kinds of photographs",
+            "classes": 12,
+            "train": 4800,
+            "test": 1200,
+        },
+        "probes": [{"name": "linear", "key": "aaaa1111"}],
+        "figures": ["layer_curves", "filters", "corpus"],
+        "axes": ["method.temperature"] if values else [],
+        "runs": runs,
+    }
+
+
+def record(run: dict[str, Any], row: int, layers: tuple[str, ...] = LAYERS, probes: Any = None) -> dict[str, Any]:
+    """A finished record; an evaluation under a key that is no longer the study's is there to be ignored."""
+    old = {"probe": "linear", "key": "outdated", "probe_data": "photos", "metrics": [metric("conv1", -1.0)]}
+    found = [
+        {
+            "probe": probe["name"],
+            "key": probe["key"],
+            "probe_data": "photos (fallback for cifar10)",
+            "metrics": [metric(layer, accuracy(row, LAYERS.index(layer), run["seed"]) - 2 * k) for layer in layers],
+        }
+        for k, probe in enumerate(probes or [{"name": "linear", "key": "aaaa1111"}])
+    ]
+    pretext = {"metric": "rotation accuracy", "value": 70 + row + run["seed"], "chance": 25.0, "better": "higher"}
+    return {
+        "hash": run["hash"],
+        "method": run["method"],
+        "status": "finished",
+        "reason": None,
+        "seconds": 1.0,
+        "layers": list(layers),
+        "pretext": [{**pretext, "unit": "%"}] if run["method"] == "rotnet" else [],
+        "evaluations": [old, *found],
+    }
+
+
+def metric(layer: str, value: float) -> dict[str, Any]:
+    return {"layer": layer, "metric": "top1", "value": value}
+
+
+def failed(run: dict[str, Any]) -> dict[str, Any]:
+    return {**record(run, 0, layers=()), "status": "failed", "reason": "loss became NaN at epoch 3", "evaluations": []}
+
+
+def filter_bank(row: int, count: int = 24, size: int = 7) -> np.ndarray:
+    """Gratings in eight directions, grey ones first, then coloured ones; no training made them."""
+    v, u = np.mgrid[:size, :size] - size // 2
+    angles = np.pi * np.arange(count) / 8
+    waves = np.cos((0.9 + 0.1 * row) * (u * np.cos(angles)[:, None, None] - v * np.sin(angles)[:, None, None]))
+    tint = np.where(np.arange(count)[:, None] < count // 2, 1.0, [[1.0, 0.2, -0.8]])
+    return (waves[..., None] * tint[:, None, None, :]).astype(np.float32)
+
+
+def crop_sheet(seed: int, count: int = 30) -> np.ndarray:
+    """Colour ramps that differ from crop to crop."""
+    ramp = np.linspace(0, 1, 16)
+    base = ramp[None, :, None, None] * ramp[None, None, :, None] * np.ones(3)
+    turn = np.sin(np.arange(count)[:, None] + seed + np.arange(3)) ** 2
+    return (255 * base * turn[:, None, None, :]).astype(np.uint8)
+
+
+def write_study(folder: StudyFolder, index: dict[str, Any], records: dict[str, dict[str, Any]]) -> StudyFolder:
+    """Put an index and records where the pipeline puts them."""
+    write_yaml(folder.index, index)
+    for key, value in records.items():
+        write_json(folder.run(key).record, value)
+    return folder
+
+
+def write_pictures(folder: StudyFolder, index: dict[str, Any]) -> None:
+    """filters.npy for every run and crops.npy for those on an image corpus."""
+    labels = list(dict.fromkeys(run["label"] for run in index["runs"]))
+    for run in index["runs"]:
+        place = folder.run(run["hash"])
+        place.path.mkdir(parents=True, exist_ok=True)
+        np.save(place.filters, filter_bank(labels.index(run["label"])))
+        if run["data"] == "single_image":
+            np.save(place.crops, crop_sheet(run["seed"]))
+
+
+def records_of(index: dict[str, Any], **options: Any) -> dict[str, dict[str, Any]]:
+    """A finished record for every run; the row number in the formula is the label's place in the study."""
+    labels = list(dict.fromkeys(run["label"] for run in index["runs"]))
+    return {run["hash"]: record(run, labels.index(run["label"]), **options) for run in index["runs"]}
