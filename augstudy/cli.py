@@ -124,7 +124,7 @@ def figures(
     from augstudy.show.base import load
     from augstudy.show.figures.base import draw
 
-    for path in draw(load(folder_of(study, results)), only):
+    for path in draw(load(folder_of(study, results)), only or None):
         console.print(f"wrote {escape(str(path))}")
 
 

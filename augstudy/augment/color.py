@@ -23,7 +23,8 @@ def _brightness(x: Tensor, factor: Tensor) -> Tensor:
 
 
 def _contrast(x: Tensor, factor: Tensor) -> Tensor:
-    return _blend(x, rgb_to_grayscale(x).mean((1, 2, 3), keepdim=True), factor)
+    # Rows first: a mean over all dimensions at once sums in another order for a batch of one, on several threads.
+    return _blend(x, rgb_to_grayscale(x).mean(3, keepdim=True).mean((1, 2), keepdim=True), factor)
 
 
 def _saturation(x: Tensor, factor: Tensor) -> Tensor:

@@ -70,20 +70,17 @@ class Graph:
             border, antialias: see `Pyramid.warp`.
 
         Returns:
-            (B, 3, h, w) float in [0, 1].
+            (B, 3, h, w) float in [0, 1]; without ops, the source's images.
         """
-        x = source.atlas.new_zeros(0)
-        for number, positions in enumerate(self.plan() or [[]]):
+        x = source.images
+        for number, positions in enumerate(self.plan()):
             chosen = [(self.ops[i], draws[i]) for i in positions]
-            if not chosen or isinstance(chosen[0][0], GeometryOp):
+            if isinstance(chosen[0][0], GeometryOp):
                 pyramid = source if number == 0 else Pyramid.of(x)
                 matrix, size = compose(chosen, pyramid.size)
                 x = pyramid.warp(matrix, size, border, antialias)
             else:
-                if number == 0:
-                    x = source.atlas[..., : source.size[0], : source.size[1]]
-                    x = x.expand(len(chosen[0][1].touched), -1, -1, -1)
-                x = recolour(x, chosen)
+                x = recolour(x.expand(len(chosen[0][1].touched), -1, -1, -1), chosen)
         return x
 
 
@@ -94,11 +91,13 @@ def compose(chosen: list[tuple[Op, Draw]], source: Size) -> tuple[Tensor, Size]:
     matrix, size = eye.expand(len(first), 3, 3), source
     for op, draw in chosen:
         assert isinstance(op, GeometryOp)
-        step = op.matrix(draw.params, size)
-        matrix = matrix @ torch.where(draw.touched[:, None, None], step, eye)
-        size = op.out_size(size)
+        touched, out = draw.touched[:, None, None], op.out_size(size)
+        # An op that changes the size stretches the whole frame of a sample that it does not touch.
+        still = eye * eye.new_tensor([size[1] / out[1], size[0] / out[0], 1])
+        matrix = matrix @ torch.where(touched, op.matrix(draw.params, size), still)
+        size = out
         if isinstance(op, KeepInside):
-            matrix = op.constrain(matrix, size, source)
+            matrix = torch.where(touched, op.constrain(matrix, size, source), matrix)
     return matrix, size
 
 

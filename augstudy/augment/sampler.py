@@ -53,6 +53,11 @@ class Pyramid:
         """(height, width) of the images."""
         return self.sizes[0]
 
+    @property
+    def images(self) -> Tensor:
+        """(M, 3, H, W) float in [0, 1], a view of the atlas."""
+        return self.atlas[..., : self.size[0], : self.size[1]]
+
     def warp(self, matrix: Tensor, out: Size, border: str = "reflect", antialias: bool = True) -> Tensor:
         """Read `out` pixels for each matrix.
 

@@ -80,6 +80,9 @@ class Recipe:
         check_range("shear", self.shear, 0, 80)
         for name in ("flip_p", "jitter_p"):
             check_range(name, getattr(self, name), 0, 1)
+        for name in ("brightness", "contrast", "saturation"):
+            check_range(name, getattr(self, name), 0)
+        check_range("hue", self.hue, 0, 0.5)
         check_choice("border", self.border, ("valid", "reflect", "black"))
 
     def graph(self) -> Graph:
@@ -89,10 +92,10 @@ class Recipe:
             ops.append(RandomCrop(fraction=self.initial_crop))
         side = int(self.enlarge * self.size)
         ops.append(RandomResizedCrop(size=side, scale=self.scale, ratio=self.ratio, area=self.area, attempts=32))
+        if self.shear > 0:  # before the turn, as torchvision's RandomAffine composes the two
+            ops.append(Shear(degrees=self.shear))
         if self.rotation > 0:
             ops.append(Rotate(degrees=self.rotation))
-        if self.shear > 0:
-            ops.append(Shear(degrees=self.shear))
         if side != self.size:
             ops.append(CenterCrop(size=self.size))
         if self.flip_p > 0:

@@ -4,8 +4,8 @@ import hashlib
 import io
 import os
 import urllib.request
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,22 +28,21 @@ __all__ = [
     "fetch_image",
     "find_image",
     "load_image",
+    "sha256_of",
 ]
 
-MIN_SIDE = 32  # px; below this there is not one crop worth the name
+MIN_SIDE = 32  # px, of the smallest crop that our networks take
 TIMEOUT = 10.0  # s without a byte
 ADVICE = "Use another file, or open it in an image editor and save it as 8-bit PNG or JPEG."
 
 
 @dataclass(frozen=True)
 class NamedImage:
-    """An image that a study can call by name.
+    """An image that a study can call by its name.
 
     Args:
-        name: what the study says.
-        file: the file's name, in `package` if that is given, else in the user's folders.
         licence, credit: what must be said where the image is shown.
-        package: path inside an installed package that carries the file, such as `skimage/data`.
+        package: folder of an installed package that carries `file`, such as `skimage/data`; else it is the user's.
         url, sha256: where it comes from and what it must be, for an image that no package carries.
     """
 
@@ -61,19 +60,15 @@ class NamedImage:
         Raises:
             UserError: a file is there but is not the image with this checksum.
         """
-        if self.package:
-            path = _package_folder(self.package) / self.file
-            return path if path.is_file() else None
-        for folder in (data_folder(), cache_folder()):
-            path = folder / "images" / self.file if folder else None
-            if path and path.is_file():
-                self._check(path)
-                return path
-        return None
+        own = [folder / "images" for folder in (data_folder(), cache_folder()) if folder]
+        folders = [_package_folder(self.package)] if self.package else own
+        path = next((folder / self.file for folder in folders if (folder / self.file).is_file()), None)
+        if path and self.sha256:
+            self._check(path)
+        return path
 
     def _check(self, path: Path) -> None:
-        found = sha256_of(path)
-        if found != self.sha256:
+        if (found := sha256_of(path)) != self.sha256:
             raise UserError(
                 f"{path} is not image {self.name}: its sha256 is {found}, not {self.sha256}",
                 f"Replace it by the file from {self.url}, or delete it; to use it as it is, give its path as the name.",
@@ -82,15 +77,7 @@ class NamedImage:
 
 @dataclass(frozen=True)
 class ImageUsed:
-    """The image that a run really used.
-
-    Args:
-        name: the image used; the file's name if it was given as a path.
-        asked: what the study asked for.
-        path: the file.
-        sha256: of the file's bytes.
-        licence, credit: what must be said where the image is shown.
-    """
+    """The image that a run really used (its `name` is the file's if a path was given), and the one `asked` for."""
 
     name: str
     asked: str
@@ -114,7 +101,8 @@ SHA256_B = "78c2681de2dbfb416fb861ca3ae0a5e21f3f53c56dfc18b276b0feab4ec526aa"
 PUBLIC, FREE, CC0, CC_BY = "public domain", "no known copyright restrictions", "CC0 1.0", "CC BY 2.0"
 
 # Licences as stated by the packages themselves: skimage/data/_fetchers.py (each image's docstring) and
-# sklearn/datasets/images/README.txt. Pictures they carry without a licence (motorcycle, moon) are left out.
+# sklearn/datasets/images/README.txt (which credits flower to china's photographer, but links to vultilion's page).
+# Pictures they carry without a licence (motorcycle, moon) are left out.
 IMAGES = (
     NamedImage("A", "image_a.jpg", NOT_GIVEN, f"mural of many animals, {ASANO}", "", f"{AUTHORS}/img_a.jpg", SHA256_A),
     NamedImage("B", "image_b.jpg", NOT_GIVEN, f"market street in Tokyo, {ASANO}", "", f"{AUTHORS}/img_b.jpg", SHA256_B),
@@ -142,14 +130,12 @@ def catalogue() -> list[NamedImage]:
 
 def data_folder() -> Path | None:
     """The user's data folder, from the environment variable AUGSTUDY_DATA."""
-    value = os.environ.get("AUGSTUDY_DATA", "")
-    return Path(value).expanduser() if value else None
+    return Path(value).expanduser() if (value := os.environ.get("AUGSTUDY_DATA")) else None
 
 
 def cache_folder() -> Path:
     """Where downloads are kept: AUGSTUDY_CACHE, else the system's cache folder of this user."""
-    value = os.environ.get("AUGSTUDY_CACHE", "")
-    return Path(value).expanduser() if value else Path(platformdirs.user_cache_dir("augstudy"))
+    return Path(os.environ.get("AUGSTUDY_CACHE") or platformdirs.user_cache_dir("augstudy")).expanduser()
 
 
 def find_image(name: str, fallback: str | None = None) -> ImageUsed:
@@ -163,27 +149,25 @@ def find_image(name: str, fallback: str | None = None) -> ImageUsed:
     Raises:
         UserError: the name is unknown, or the image cannot be had and there is no fallback.
     """
-    known = {image.name: image for image in IMAGES}
-    if name not in known:
-        return _file_used(name, list(known))
-    image = known[name]
+    image = next((image for image in IMAGES if image.name == name), None)
+    if image is None:
+        return _file_used(name)
     try:
         path = image.locate() or fetch_image(image)
     except Unobtainable:
         if fallback is None:
             raise
-        used = find_image(fallback)
-        return ImageUsed(used.name, name, used.path, used.sha256, used.licence, used.credit)
+        return replace(find_image(fallback), asked=name)
     return ImageUsed(name, name, path, sha256_of(path), image.licence, image.credit)
 
 
-def _file_used(name: str, known: list[str]) -> ImageUsed:
+def _file_used(name: str) -> ImageUsed:
     path = Path(name).expanduser()
     if path.is_file():
         return ImageUsed(path.name, path.name, path, sha256_of(path), "not known", "not known")
     if path.name != name:
         raise UserError(f"there is no image file {path}", "Give the path of an image file, or a name of the catalogue.")
-    raise UserError(f"unknown image {name!r}, and no file of that name here", nearest(name, known))
+    raise UserError(f"unknown image {name!r}, and no file of that name here", nearest(name, [i.name for i in IMAGES]))
 
 
 class Unobtainable(UserError):
@@ -196,42 +180,40 @@ def fetch_image(image: NamedImage) -> Path:
     Raises:
         UserError: no connection within 10 s, or what came has the wrong checksum.
     """
-    if found := image.locate():
-        return found
+    if path := image.locate():
+        return path
     if image.package:
-        raise Unobtainable(
-            f"image {image.name!r} is missing: the installed {image.package.split('/')[0]} carries no {image.file}",
-            "Reinstall that package, name another image, or give the path of an image file.",
-        )
+        what = f"image {image.name!r} is missing: the installed {image.package.split('/')[0]} carries no {image.file}"
+        raise Unobtainable(what, "Reinstall that package, name another image, or give the path of an image file.")
     target = cache_folder() / "images" / image.file
     try:
         content = download(image.url)
-        found_sha256 = hashlib.sha256(content).hexdigest()
-        if found_sha256 != image.sha256:
-            raise OSError(f"what came has sha256 {found_sha256}, not {image.sha256}")
+        if (found := hashlib.sha256(content).hexdigest()) != image.sha256:
+            raise OSError(f"what came has sha256 {found}, not {image.sha256}")
         with replacing(target) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
-        raise Unobtainable(
-            f"image {image.name!r} cannot be had: {image.url} ({_one_line(error)})",
-            f"Save that file as {target}, or give the path of an image as its name, or set a fallback.",
-        ) from None
+        what = f"image {image.name!r} cannot be had: {image.url} ({_one_line(error)})"
+        fix = f"Save that file as {target}, or give the path of an image as its name, or set a fallback."
+        raise Unobtainable(what, fix) from None
     return target
 
 
 def download(url: str) -> bytes:
     """What is at `url`; raises OSError when it cannot be had."""
-    with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
-        content: bytes = response.read()
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+            content: bytes = response.read()
+    except HTTPException as error:  # a connection that broke off; urllib passes it on as it is
+        raise OSError(f"{type(error).__name__}: {error}") from error
     return content
 
 
 def load_image(path: Path) -> Tensor:
     """Read an image file as (3, H, W) uint8 sRGB.
 
-    EXIF orientation is applied; transparency is laid on white; grey becomes three equal channels; 16 bits are scaled
-    to 8; CMYK is converted; of an animation the first frame is taken; embedded colour profiles are ignored, as
-    torchvision does.
+    EXIF orientation is applied; transparency is laid on white; 16 bits are scaled to 8; grey and CMYK are converted;
+    of an animation the first frame is taken; embedded colour profiles are ignored, as torchvision does.
 
     Raises:
         UserError: the file is missing, unreadable, truncated, no image, smaller than 32 px on a side, or larger than
@@ -240,21 +222,16 @@ def load_image(path: Path) -> Tensor:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror})", "Give the path of a readable image file."
-        ) from None
+        raise UserError(f"{path} cannot be read ({error.strerror})", "Give the path of an image file.") from None
     return decode_image(content, str(path), MIN_SIDE)
 
 
 def decode_image(content: bytes, where: str, min_side: int = 1) -> Tensor:
-    """The bytes of an image file -> (3, H, W) uint8 sRGB, as in load_image.
+    """The bytes of an image file -> (3, H, W) uint8 sRGB, converted and refused as by load_image.
 
     Args:
         where: the file, or file and row, for the error.
         min_side: px; smaller images are refused.
-
-    Raises:
-        UserError: as load_image.
     """
     if not content:
         raise UserError(f"{where} is empty (0 bytes)", "Copy or download the file again.")
@@ -262,11 +239,13 @@ def decode_image(content: bytes, where: str, min_side: int = 1) -> Tensor:
         with Image.open(io.BytesIO(content)) as image:
             _check_size(image, where, min_side)
             pixels = _to_rgb(ImageOps.exif_transpose(image), where)
+    except UserError:
+        raise
     except Image.UnidentifiedImageError:
         raise UserError(f"{where} is not an image in a format that Pillow can read", ADVICE) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(where) from None
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError) as error:  # what Pillow's decoders raise
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, zlib.error and more
         raise UserError(f"{where} is damaged or cut short ({_one_line(error)})", ADVICE) from None
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()  # (H, W, 3) -> (3, H, W)
 
@@ -276,27 +255,22 @@ def _check_size(image: Image.Image, where: str, min_side: int) -> None:
     if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise _too_large(where)
     if min(image.size) < min_side:
-        size = f"{image.width}x{image.height} px"
-        raise UserError(f"{where} is too small: {size}", f"Use an image of at least {min_side} px on each side.")
+        what = f"{where} is too small: {image.width}x{image.height} px"
+        raise UserError(what, f"Use an image of at least {min_side} px on each side.")
 
 
 def _too_large(where: str) -> UserError:
-    limit = Image.MAX_IMAGE_PIXELS or 0
-    return UserError(
-        f"{where} has more than {limit / 1e6:.0f} million pixels (Pillow's decompression-bomb limit)",
-        "Scale the image down first.",
-    )
+    limit = f"{(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels (Pillow's decompression-bomb limit)"
+    return UserError(f"{where} has more than {limit}", "Scale the image down first.")
 
 
 def _to_rgb(image: Image.Image, where: str) -> np.ndarray:
     """(H, W, 3) uint8."""
     if image.mode.startswith(("I", "F")):
-        grey = _to_8_bit(np.asarray(image), where)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        return np.repeat(_to_8_bit(np.asarray(image), where)[:, :, None], 3, axis=2)
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return np.array(image.convert("RGB"))
 
 
@@ -314,7 +288,6 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
-@cache
 def _package_folder(package: str) -> Path:
     """The folder inside an installed package, without importing the package."""
     top, *rest = package.split("/")
@@ -323,4 +296,4 @@ def _package_folder(package: str) -> Path:
 
 
 def _one_line(error: Exception) -> str:
-    return str(error).strip().replace("\n", " ") or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__

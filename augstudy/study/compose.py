@@ -1,5 +1,6 @@
 """From a study file and the command line to a `Study`; the only file that knows Hydra."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -52,15 +53,16 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> Study:
     fixed, sweep, plain = _sort(overrides)
     node = _hydra(path, plain)
     for key in written:
-        if key not in (*settings(Study), "defaults") or key in ("name", "overrides"):
+        if key not in (*_study_keys(), "defaults"):
             raise UserError(f"{path}: unknown key {key!r}", nearest(str(key), _study_keys()))
     node["name"] = path.stem if node.get("scale") == _own_scale(written) else f"{path.stem}-{node.get('scale')}"
     node["sweep"] = {**(node.get("sweep") or {}), **sweep}
+    node["command"] = shlex.join(["augstudy", "run", str(path), *overrides])
     return _study({**node, "overrides": fixed}, str(path))
 
 
 def _study_keys() -> list[str]:
-    return [key for key in settings(Study) if key not in ("name", "overrides")]
+    return [key for key in settings(Study) if key not in ("name", "overrides", "command")]
 
 
 def _study(node: dict[str, Any], where: str) -> Study:
@@ -120,14 +122,14 @@ def _sort(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, list[Any]
     for text in overrides:
         override = _parse(text)
         key = override.key_or_group
-        if key.split(".")[0] not in settings(Study):
+        if key.split(".")[0] not in _study_keys():
             raise UserError(f"override {text!r}: unknown key {key!r}", nearest(key, [*_study_keys(), *fixed]))
         if key.split(".")[0] in ROW_SECTIONS and "." not in key:
             key = f"{key}.name"  # backbone=conv5 is short for backbone.name=conv5
         if key.split(".")[0] not in ROW_SECTIONS:
             if override.is_sweep_override():
                 raise UserError(f"override {text!r}: {key} cannot be swept", f"Give one value: {key}=...")
-            plain.append(text)
+            plain.append(f"++{text}" if "." in key and text[0].isalpha() else text)  # may add to a section
         elif override.is_sweep_override():
             sweep[key] = [_plain(v) for v in override.sweep_iterator(transformer=lambda value: value)]
         else:

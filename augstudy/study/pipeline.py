@@ -231,6 +231,7 @@ class Laboratory:
             "study": study.name,
             "title": study.title,
             "question": study.question,
+            "command": study.command,
             "scale": study.scale,
             "image": image_facts(image),
             "probe_data": {

@@ -57,6 +57,7 @@ class Study:
         device: "auto", "cpu" or "cuda".
         precision: Lightning Fabric's name for it, such as "32-true" or "bf16-mixed".
         overrides: dotted key -> value, from the command line; they beat everything else.
+        command: what was typed to run it.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Study:
     device: str = "auto"
     precision: str = "32-true"
     overrides: dict[str, Any] = field(default_factory=dict)
+    command: str = ""
 
 
 @dataclass(frozen=True)

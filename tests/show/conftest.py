@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from augstudy.core.store import StudyFolder
+from augstudy.show.base import Results, load
 
 from .synthetic import LINES, records_of, study_index, write_pictures, write_study
 
@@ -24,3 +25,12 @@ def make(tmp_path: Path) -> Make:
         return folder
 
     return made
+
+
+@pytest.fixture(scope="session")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """The results of the usual study, read once, for tests that only look."""
+    index = study_index(LINES, (0, 1, 2))
+    folder = write_study(StudyFolder(tmp_path_factory.mktemp("usual") / "synthetic"), index, records_of(index))
+    write_pictures(folder, index)
+    return load(folder)

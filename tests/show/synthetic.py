@@ -1,10 +1,11 @@
 """Synthetic results: every number comes from the formulas below, none from a run."""
 
+import json
 from typing import Any
 
 import numpy as np
 
-from augstudy.core.store import StudyFolder, digest, write_json, write_yaml
+from augstudy.core.store import StudyFolder, digest, write_yaml
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4")
 Line = tuple[str, str, str]  # label, method, data
@@ -116,7 +117,9 @@ def write_study(folder: StudyFolder, index: dict[str, Any], records: dict[str, d
     """Put an index and records where the pipeline puts them."""
     write_yaml(folder.index, index)
     for key, value in records.items():
-        write_json(folder.run(key).record, value)
+        path = folder.run(key).record
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(value), encoding="utf-8")  # store.write_json would wait for the disk
     return folder
 
 

@@ -12,8 +12,8 @@ from augstudy.show.base import load
 from .synthetic import LAYERS, LINES, accuracy, failed, records_of, study_index, write_study
 
 
-def test_frame_is_tidy_and_holds_every_current_value_once(make):
-    frame = load(make()).frame
+def test_frame_is_tidy_and_holds_every_current_value_once(usual):
+    frame = usual.frame
     columns = "study,label,method,data,image,seed,layer,probe,probe_data,metric,value"
     assert ",".join(frame.columns) == columns
     assert len(frame) == len(LINES) * 3 * len(LAYERS)

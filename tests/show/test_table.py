@@ -26,8 +26,8 @@ def cells(text, label):
     return [cell.strip() for cell in line.strip("|").split(" | ")]
 
 
-def test_summary_is_the_t_interval_of_scipy(make):
-    table = summary(load(make()).frame).set_index(["label", "layer"])
+def test_summary_is_the_t_interval_of_scipy(usual):
+    table = summary(usual.frame).set_index(["label", "layer"])
     for row, (label, _, _) in enumerate(LINES):
         for depth, layer in enumerate(LAYERS):
             values = np.array([accuracy(row, depth, seed) for seed in (0, 1, 2)])
@@ -38,8 +38,8 @@ def test_summary_is_the_t_interval_of_scipy(make):
             assert got["n"] == 3
 
 
-def test_summary_keeps_the_order_of_the_study(make):
-    table = summary(load(make()).frame)
+def test_summary_keeps_the_order_of_the_study(usual):
+    table = summary(usual.frame)
     assert list(dict.fromkeys(table["label"])) == [line[0] for line in LINES]
     assert table["layer"].tolist() == list(LAYERS) * len(LINES)
 

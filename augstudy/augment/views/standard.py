@@ -45,7 +45,10 @@ class Standard:
     def __post_init__(self) -> None:
         check_range("size", self.size, 4, 4096)
         check_interval("scale", self.scale, 1e-6, 1)
-        check_range("strength", self.strength, 0)
+        check_interval("ratio", self.ratio, 0.01, 100)
+        check_interval("blur_sigma", self.blur_sigma, 0.01)
+        for name in ("strength", "brightness", "contrast", "saturation"):
+            check_range(name, getattr(self, name), 0)
         check_range("strength x hue", self.strength * self.hue, 0, 0.5)
         for name in ("jitter_p", "gray_p", "blur_p", "flip_p"):
             check_range(name, getattr(self, name), 0, 1)

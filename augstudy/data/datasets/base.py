@@ -26,9 +26,12 @@ KEEP_BYTES = 1 << 29  # a split is kept in memory once decoded if its pixels nee
 
 
 class Split(Protocol):
-    """Images of one size with their labels; `labels` is (N,) int64 in [0, K)."""
+    """Images of one size with their labels."""
 
-    labels: Tensor
+    @property
+    def labels(self) -> Tensor:
+        """(N,) int64 in [0, K)."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -140,6 +143,8 @@ class Decoded:
     def _decode_all(self, index: Tensor) -> Tensor:
         if not len(index):
             return torch.empty((0, *self.shape), dtype=torch.uint8)
+        if self.threads == 1:
+            return torch.stack([self.decode(i) for i in index.tolist()])
         with ThreadPoolExecutor(self.threads) as pool:
             return torch.stack(list(pool.map(self.decode, index.tolist())))
 

@@ -63,7 +63,9 @@ class MoCoModules(Modules):
         self.settings, self.seed = settings, seed
         width = encoder.width()
         if settings.mlp:
-            head: nn.Module = MoCoProjectionHead(width, settings.hidden or width, settings.dim)
+            head: nn.Module = MoCoProjectionHead(
+                width, settings.hidden or width, settings.dim, batch_norm=settings.head_norm
+            )
         else:
             head = nn.Linear(width, settings.dim)
         self.query = Tower(encoder, head)
@@ -72,12 +74,22 @@ class MoCoModules(Modules):
         self.fresh: Tensor | None = None  # keys of this step, pushed once the loss has been taken
 
     def loss(self, batch: Batch) -> Tensor:
-        q = self._split(self.query, batch.views[0])
         with torch.no_grad():
             self._follow()
-            self.fresh = self._shuffled_keys(batch)
-        logits = self._logits(q, self.fresh)
-        return cross_entropy(logits, torch.zeros(len(q), dtype=torch.long, device=q.device))
+        first, second = batch.views
+        loss, keys = self._one_way(first, second, batch.step)
+        if self.settings.symmetric:
+            other, more = self._one_way(second, first, batch.step)
+            loss, keys = (loss + other) / 2, torch.cat((keys, more))
+        self.fresh = keys
+        return loss
+
+    def _one_way(self, queries: Tensor, keys: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Loss of finding each query's key, and the keys."""
+        q = self._split(self.query, queries)
+        with torch.no_grad():
+            k = self._shuffled_keys(keys, step)
+        return cross_entropy(self._logits(q, k), q.new_zeros(len(q), dtype=torch.long)), k
 
     def _logits(self, q: Tensor, k: Tensor) -> Tensor:
         """(B, D), (B, D) -> (B, 1 + K): the positive first."""
@@ -88,10 +100,10 @@ class MoCoModules(Modules):
         """Batch norm sees a part of the batch at a time, as it does on several devices."""
         return torch.cat([tower(part) for part in x.chunk(self.settings.bn_splits)])
 
-    def _shuffled_keys(self, batch: Batch) -> Tensor:
+    def _shuffled_keys(self, views: Tensor, step: int) -> Tensor:
         """Keys made in another order than queries, so that batch statistics do not tell which belong together."""
-        order = rng.permutation(self.seed, "moco/shuffle", len(batch.index), batch.step).to(batch.views[1].device)
-        keys = self._split(self.key, batch.views[1][order])
+        order = rng.permutation(self.seed, "moco/shuffle", len(views), step).to(views.device)
+        keys = self._split(self.key, views[order])
         return keys[order.argsort()]
 
     def _follow(self) -> None:
@@ -129,6 +141,8 @@ class MoCo(Method):
         temperature: of the softmax; 0.07 in version 1.
         mlp: two-layer head (version 2) in place of a linear one (version 1).
         hidden: width of its hidden layer; 0 takes the encoder's.
+        head_norm: batch norm in the head, as in version 3; short trainings need it.
+        symmetric: each view is query and key in turn, as in the authors' CIFAR demonstration; twice the work a step.
         bn_splits: parts of a batch that batch norm sees apart; stands for the eight devices of the paper.
 
     Source: He et al., CVPR 2020; Chen et al., "Improved baselines with momentum contrastive learning", 2020.
@@ -143,6 +157,8 @@ class MoCo(Method):
     temperature: float = 0.2
     mlp: bool = True
     hidden: int = 0
+    head_norm: bool = False
+    symmetric: bool = False
     bn_splits: int = 8
     views: ClassVar[int] = 2
 

@@ -41,14 +41,14 @@ def test_an_unfinished_study_draws_nothing(tmp_path):
         draw(results, only=["layer_curves"])
 
 
-def test_an_unknown_figure_lists_the_known_ones(make):
+def test_an_unknown_figure_lists_the_known_ones(usual):
     with pytest.raises(UserError, match=r"(?s)unknown figure 'filter'.*Did you mean 'filters'"):
-        draw(load(make()), only=["filter"])
+        draw(usual, only=["filter"])
 
 
 @pytest.mark.parametrize("name", registry.names("show.figures"))
-def test_every_figure_is_readable_and_nothing_is_cut_off(make, name):
-    figure = registry.find("show.figures", name)()(load(make()))
+def test_every_figure_is_readable_and_nothing_is_cut_off(usual, name):
+    figure = registry.find("show.figures", name)()(usual)
     figure.draw_without_rendering()
     sizes = [text.get_fontsize() for text in figure.findobj(Text)]
     assert min(sizes) >= SMALL
@@ -62,8 +62,8 @@ def test_every_figure_is_readable_and_nothing_is_cut_off(make, name):
 
 
 @pytest.mark.parametrize("name", registry.names("show.figures"))
-def test_captions_and_titles_do_not_touch_what_is_drawn(make, name):
-    figure = registry.find("show.figures", name)()(load(make()))
+def test_captions_and_titles_do_not_touch_what_is_drawn(usual, name):
+    figure = registry.find("show.figures", name)()(usual)
     figure.draw_without_rendering()
     title, caption = (text.get_window_extent() for text in figure.texts)
     for ax in figure.axes:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from augstudy.core.store import StudyFolder
 from augstudy.show.base import load
 from augstudy.show.figures.filters import Filters, colourfulness, ordered, orientation, stretched
 
@@ -17,8 +18,8 @@ def grating(degrees: float, size: int = 9) -> np.ndarray:
     return np.repeat(wave[..., None], 3, axis=-1)
 
 
-def test_one_panel_a_row_with_its_name(make):
-    figure = Filters()(load(make()))
+def test_one_panel_a_row_with_its_name(usual):
+    figure = Filters()(usual)
     shown = [ax for ax in figure.axes if ax.images]
     assert [" ".join(ax.get_title(loc="left").split()) for ax in shown] == [line[0] for line in LINES]
 
@@ -50,8 +51,6 @@ def test_order_is_the_same_whatever_the_order_of_the_network_and_grey_comes_firs
 
 
 def test_failed_runs_are_not_shown_and_the_next_seed_stands_in(tmp_path):
-    from augstudy.core.store import StudyFolder
-
     index = study_index(LINES[:2], (0, 1))
     records = records_of(index)
     records[index["runs"][0]["hash"]] = failed(index["runs"][0])
@@ -61,8 +60,8 @@ def test_failed_runs_are_not_shown_and_the_next_seed_stands_in(tmp_path):
     assert "seed 1 or 0" in " ".join(figure.texts[1].get_text().split())
 
 
-def test_the_caption_says_how_filters_were_scaled(make):
-    caption = " ".join(Filters()(load(make())).texts[1].get_text().split())
+def test_the_caption_says_how_filters_were_scaled(usual):
+    caption = " ".join(Filters()(usual).texts[1].get_text().split())
     assert "24 filters of 7 x 7 px" in caption
     assert "scaled to [0, 1] by its own minimum and maximum" in caption
 

@@ -17,6 +17,11 @@ TWELVE = (
 )
 
 
+@pytest.fixture(scope="module")
+def usual_curves(usual):
+    return LayerCurves()(usual)
+
+
 def lines_of(ax):
     return {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
 
@@ -32,10 +37,9 @@ def overlapping(figure, texts):
     return [pair for pair in itertools.combinations(boxes, 2) if pair[0].overlaps(pair[1])]
 
 
-def test_lines_are_the_means_and_bands_the_intervals(make):
-    results = load(make())
-    [ax] = LayerCurves()(results).axes
-    table = summary(results.frame)
+def test_lines_are_the_means_and_bands_the_intervals(usual, usual_curves):
+    [ax] = usual_curves.axes
+    table = summary(usual.frame)
     drawn = lines_of(ax)
     assert list(drawn) == [line[0] for line in LINES]
     for (label, line), band in zip(drawn.items(), ax.collections, strict=True):
@@ -48,8 +52,8 @@ def test_lines_are_the_means_and_bands_the_intervals(make):
             assert heights.max() == pytest.approx(high)
 
 
-def test_axes_have_names_units_and_layers(make):
-    [ax] = LayerCurves()(load(make())).axes
+def test_axes_have_names_units_and_layers(usual_curves):
+    [ax] = usual_curves.axes
     assert ax.get_ylabel() == "top-1 accuracy (%)"
     assert ax.get_xlabel() == "layer, in order of depth"
     assert [tick.get_text() for tick in ax.get_xticklabels()] == list(LAYERS)
@@ -94,8 +98,8 @@ def test_one_seed_has_no_band_and_the_caption_says_so(make):
     assert "one seed, so no bands" in " ".join(figure.texts[1].get_text().split())
 
 
-def test_caption_says_what_the_bands_are_and_on_which_data(make):
-    caption = " ".join(LayerCurves()(load(make())).texts[1].get_text().split())
+def test_caption_says_what_the_bands_are_and_on_which_data(usual_curves):
+    caption = " ".join(usual_curves.texts[1].get_text().split())
     assert "n = 3; bands: 95 % t interval of the mean" in caption
     assert "photos (fallback for cifar10); 12 classes" in caption
     assert "linear probe" in caption

@@ -1,0 +1,108 @@
+"""Laws of the results folder: files are whole or not there, names are stable, and its errors say what to do."""
+
+import hashlib
+import json
+
+import pytest
+
+from augstudy.core.errors import UserError
+from augstudy.core.store import (
+    StudyFolder,
+    digest,
+    read_json,
+    read_yaml,
+    replacing,
+    write_json,
+    write_text,
+    write_yaml,
+)
+
+
+def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "record.json"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+        temporary.write_text("half of the n")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_old_file_is_there_until_the_block_ends(tmp_path):
+    path = tmp_path / "record.json"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.parent == path.parent  # a rename across file systems would not be atomic
+        assert temporary.suffix == path.suffix  # savers such as numpy's append a missing suffix
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_written_files_are_readable_by_others_and_folders_are_made(tmp_path):
+    path = tmp_path / "a" / "b" / "table.md"
+    write_text(path, "Übung\n")
+    assert path.read_text(encoding="utf-8") == "Übung\n"
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_json_and_yaml_come_back_as_they_were(tmp_path):
+    value = {"top1": 0.1 + 0.2, "tiny": 5e-324, "rows": [{"label": "RotNet, 1 image: ½"}], "none": None}
+    write_json(tmp_path / "x.json", value)
+    write_yaml(tmp_path / "x.yaml", value)
+    assert read_json(tmp_path / "x.json") == value
+    assert read_yaml(tmp_path / "x.yaml") == value
+    assert list(read_yaml(tmp_path / "x.yaml")) == list(value)
+
+
+@pytest.mark.parametrize(("read", "text", "kind"), [(read_json, '{"a": 1', "JSON"), (read_yaml, "a: [1", "YAML")])
+def test_an_unreadable_file_is_named(tmp_path, read, text, kind):
+    path = tmp_path / "broken"
+    path.write_text(text)
+    with pytest.raises(UserError, match=f"broken is not readable {kind}") as caught:
+        read(path)
+    assert "\n" not in caught.value.what
+    assert caught.value.fix
+
+
+def test_digest_is_sha256_of_canonical_json():
+    value = {"b": [1, 2.5, "ü"], "a": {"y": None, "x": True}}
+    text = '{"a":{"x":true,"y":null},"b":[1,2.5,"\\u00fc"]}'
+    assert json.loads(text) == value
+    assert digest(value) == hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def test_digest_sees_values_and_not_the_order_of_keys():
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    assert digest({"a": (1, 2)}) == digest({"a": [1, 2]})
+    assert digest([1, 2]) != digest([2, 1])
+    assert digest({"a": 1}) != digest({"a": 2})
+    assert digest({"a": 1}, length=20).startswith(digest({"a": 1}))
+
+
+def test_every_file_of_a_study_lies_in_its_folder(tmp_path):
+    study = StudyFolder(tmp_path / "single_image_A")
+    run = study.run("0123abcd")
+    kinds = [run.provenance, run.checkpoint, run.encoder, run.card, run.metrics, run.tensorboard, run.record]
+    kinds += [run.filters, run.crops]
+    assert {path.parent for path in kinds} == {study.path / "runs" / "0123abcd"}
+    assert {study.index.parent, study.table.parent, study.markdown.parent, study.figures.parent} == {study.path}
+    assert len(set(kinds)) == len(kinds)
+
+
+def test_a_writable_folder_is_made_and_stays_empty(tmp_path):
+    folder = StudyFolder(tmp_path / "results" / "study")
+    folder.require_writable()
+    folder.require_writable()
+    assert list(folder.path.iterdir()) == []
+
+
+@pytest.mark.parametrize("inside", ["", "study"])
+def test_a_file_in_the_way_is_found_before_the_work(tmp_path, inside):
+    blocker = tmp_path / "results"
+    blocker.write_text("not a folder")
+    with pytest.raises(UserError, match=r"results folder .*results.* cannot be written \(.+\)") as caught:
+        StudyFolder(blocker / inside).require_writable()
+    assert "--results DIR" in caught.value.fix
+    assert blocker.read_text() == "not a folder"
