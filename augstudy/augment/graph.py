@@ -48,7 +48,8 @@ class Graph:
     def plan(self) -> list[list[int]]:
         """Positions of the ops of each pass: geometry first, then colour, and a new warp only after a filter.
 
-        Colour acts on each pixel by itself, so geometry may overtake it; a filter may be overtaken by nothing.
+        Colour acts on each pixel by itself, so geometry may overtake it; a filter may be overtaken by nothing. Contrast
+        alone also looks at the mean grey of its picture: overtaken by a crop, it takes the mean of the cropped picture.
         """
         passes: list[list[int]] = []
         warp: list[int] = []

@@ -38,15 +38,17 @@ def build(cls: type[T], node: Mapping[str, Any], where: str) -> T:
     for key in node:
         if key not in known:
             raise UserError(f"{where}: unknown key {key!r}", nearest(str(key), known))
+    merged, key = OmegaConf.structured(cls), "?"
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(cls), OmegaConf.create(dict(node)))
+        for key, value in node.items():  # one at a time, for OmegaConf does not always say which one it refused
+            merged = OmegaConf.merge(merged, {key: value})
         values = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
         assert isinstance(values, dict)
         return cls(**{f.name: _as_declared(f.type, values[f.name]) for f in dataclasses.fields(cls) if f.init})
     except ConfigKeyError as error:
         raise UserError(f"{where}: {_first_line(error)}", f"Known keys: {', '.join(known)}.") from None
     except OmegaConfBaseException as error:
-        key = error.full_key or "?"
+        key = error.full_key or key
         raise UserError(f"{where}: {key}: {_first_line(error)}", f"Give {key} a value of the right type.") from None
     except UserError as error:
         raise error.at(where) from None

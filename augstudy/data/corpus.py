@@ -42,8 +42,9 @@ class Recipe:
         rotation, shear: largest angles, in degrees.
         flip_p: probability of a horizontal flip.
         brightness, contrast, saturation, hue, jitter_p: see `ColorJitter`.
-        border: "valid" keeps every crop inside the image; "reflect" and "black" (as in the script, whose crops have
-            black corners) let it look beyond.
+        border: "valid" keeps every crop inside the image; "reflect" and "black" let it look beyond. (The script blackens
+            whatever lies outside the resized box, so 29 % of its crops have black corners; "black" does so only outside
+            the image.)
         antialias: False reads the image as grid_sample does.
 
     Source: Asano, Rupprecht, Vedaldi, "A critical analysis of self-supervision", ICLR 2020, section 3, and its
@@ -171,6 +172,12 @@ class Corpus(Source):
             whole, draws = whole + graph, draws + graph.sample(self.seed, "view", index, epoch, view)
         border = "black" if self.recipe.border == "black" else "reflect"
         return whole(self.pyramid, draws, border, self.recipe.antialias)
+
+    def __getitem__(self, i: int) -> Tensor:
+        """Crop i alone, (3, size, size): a corpus is a map-style data set for a DataLoader of the user's own."""
+        if not 0 <= i < len(self):
+            raise IndexError(f"crop {i} of a corpus of {len(self)}")
+        return self.batch(torch.tensor([i]))[0]
 
     def held_out(self, count: int) -> Tensor:
         """Crops beyond the last of the corpus: the same image and law, other numbers."""

@@ -1,6 +1,5 @@
 """What a training leaves behind: a checkpoint to resume from, and an encoder to use."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,7 @@ def load_encoder(folder: RunFolder) -> Encoder:
         card = read_json(folder.card)
         encoder: Encoder = build(registry.find("learn.backbones", card["backbone"]), card["settings"], "card").encoder()
         encoder.load_state_dict(load_file(folder.encoder))
-    except (OSError, SafetensorError, RuntimeError, KeyError, json.JSONDecodeError) as error:
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
         raise UserError(f"{folder.encoder} cannot be read ({str(error).splitlines()[0][:120]})", fix) from None
     if fingerprint(encoder) != card["fingerprint"]:
         raise UserError(f"{folder.encoder} holds other weights than its card says", fix)

@@ -60,7 +60,7 @@ class Pretraining:
             the encoder in eval mode, and the last epoch's diagnostics.
 
         Raises:
-            Diverged: a loss is not finite.
+            Diverged: a loss or a weight is not finite.
             UserError: the checkpoint is damaged.
         """
         modules, optimizers = self._make()
@@ -72,6 +72,8 @@ class Pretraining:
         logger = TensorBoardLogger(root_dir=self.folder.tensorboard, name="", version="")
         for epoch in range(state["epoch"], self.method.epochs):
             row = self._epoch(epoch, modules, optimizers, report)
+            if not all(value.isfinite().all() for value in modules.state_dict().values()):
+                raise Diverged(f"a weight became infinite in epoch {epoch + 1}")
             found = self._judge(modules)
             row |= {
                 key: value for d in found for key, value in ((d.metric, d.value), (f"{d.metric} (chance)", d.chance))

@@ -2,10 +2,12 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -56,9 +58,9 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> Study:
         if key not in (*_study_keys(), "defaults"):
             raise UserError(f"{path}: unknown key {key!r}", nearest(str(key), _study_keys()))
     node["name"] = path.stem if node.get("scale") == _own_scale(written) else f"{path.stem}-{node.get('scale')}"
-    node["sweep"] = {**(node.get("sweep") or {}), **sweep}
     node["command"] = shlex.join(["augstudy", "run", str(path), *overrides])
-    return _study({**node, "overrides": fixed}, str(path))
+    study = _study({**node, "overrides": fixed}, str(path))
+    return replace(study, methods=_without_said(study.methods, written), sweep={**study.sweep, **sweep})
 
 
 def _study_keys() -> list[str]:
@@ -66,27 +68,37 @@ def _study_keys() -> list[str]:
 
 
 def _study(node: dict[str, Any], where: str) -> Study:
-    """A mapping -> Study, each field checked for what it must be."""
-    node = dict(node)
+    """A mapping -> Study, each field checked for what it must be; null leaves the default."""
+    node = {key: value for key, value in node.items() if value is not None}
+    for key in ("title", "question", "scale", "device", "precision"):
+        _text(node.get(key, ""), f"{where}: {key}")
     for key, kind in (("image", Image), ("probe_data", Data)):
         value = node.get(key, {})
         value = {"name": value} if isinstance(value, str) else value
         node[key] = build(kind, _mapping(value, f"{where}: {key}"), f"{where}: {key}")
     for key in ("rows", "seeds", "figures"):
-        value = node.get(key, ())
+        value = node.get(key, getattr(Study, key))
         if not isinstance(value, list | tuple):
             raise UserError(f"{where}: {key} is {value!r}, not a list", f"Write {key}: [...].")
         node[key] = tuple(value)
-    probes = node.get("probes", {"linear": {}})
-    node["probes"] = {name: {} for name in probes} if isinstance(probes, list) else probes
-    for key in (*SECTIONS, "methods", "features", "probes", "sweep"):
+    probes = node.get("probes", ["linear"])
+    node["probes"] = {_text(name, f"{where}: probes"): {} for name in probes} if isinstance(probes, list) else probes
+    for key in (*SECTIONS, "methods", "features", "sweep"):
         node[key] = _section(node.get(key), f"{where}: {key}")
+    node["probes"] = _sections(node["probes"], f"{where}: probes")
+    node["methods"] = {
+        name: _sections(value, f"{where}: methods: {name}")
+        for name, value in _sections(node["methods"], f"{where}: methods").items()
+    }
     for row in node["rows"]:
         _mapping(row, f"{where}: rows")
+    for figure in node["figures"]:
+        _text(figure, f"{where}: figures")
     for seed in node["seeds"]:
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise UserError(f"{where}: seeds has {seed!r}, which is no whole number", "Write seeds: [0, 1, 2].")
     for key, values in node["sweep"].items():
+        _text(key, f"{where}: sweep")
         if not isinstance(values, list):
             raise UserError(f"{where}: sweep: {key} is {values!r}, not a list", f"Write {key}: [...].")
     return Study(**node)
@@ -98,10 +110,32 @@ def _section(value: Any, where: str) -> dict[str, Any]:
     return {} if value is None else dict(_mapping(value, where))
 
 
+def _sections(value: Any, where: str) -> dict[str, dict[str, Any]]:
+    return {str(key): _section(node, f"{where}: {key}") for key, node in _mapping(value, where).items()}
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise UserError(f"{where}: {value!r} is not a word", "Write a word or a text, in quotes if it looks otherwise.")
+    return value
+
+
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise UserError(f"{where} is {value!r}, not settings", "Write key: value pairs, or {} for none.")
     return value
+
+
+def _without_said(methods: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Sections of single methods, less what the study file says for all rows: it beats its scale, even there."""
+    own = written.get("methods") or {}
+    left: dict[str, dict[str, Any]] = {}
+    for name, sections in methods.items():
+        left[name] = {}
+        for section, node in sections.items():
+            said = set(_section(written.get(section), section)) - set((own.get(name) or {}).get(section) or {})
+            left[name][section] = {key: value for key, value in node.items() if key not in said}
+    return left
 
 
 def _own_scale(written: Mapping[str, Any]) -> str:
@@ -131,7 +165,7 @@ def _sort(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, list[Any]
                 raise UserError(f"override {text!r}: {key} cannot be swept", f"Give one value: {key}=...")
             plain.append(f"++{text}" if "." in key and text[0].isalpha() else text)  # may add to a section
         elif override.is_sweep_override():
-            sweep[key] = [_plain(v) for v in override.sweep_iterator(transformer=lambda value: value)]
+            sweep[key] = _values(override, text)
         else:
             fixed[key] = _plain(override.value())
     return fixed, sweep, plain
@@ -143,6 +177,13 @@ def _parse(text: str) -> Override:
     except HydraException as error:
         what = str(error).splitlines()[0]
         raise UserError(f"override {text!r} cannot be read ({what})", "Write key=value; a sweep is key=a,b.") from None
+
+
+def _values(override: Override, text: str) -> list[Any]:
+    try:
+        return [_plain(v) for v in override.sweep_iterator(transformer=lambda value: value)]
+    except HydraException:
+        raise UserError(f"override {text!r} lists no values", "Write key=a,b or key=range(1,4).") from None
 
 
 def _plain(value: Any) -> Any:
@@ -163,7 +204,7 @@ def _hydra(path: Path, overrides: list[str]) -> dict[str, Any]:
         node = OmegaConf.to_container(config, resolve=True)
         assert isinstance(node, dict)
         return {str(k): v for k, v in node.items()}
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
         raise _explained(error, path) from None
 
 

@@ -29,7 +29,7 @@ from augstudy.data.images import ImageUsed, find_image, load_image
 from augstudy.evaluate.features import Extraction
 from augstudy.evaluate.probes.base import Probe
 from augstudy.learn.checkpoint import load_encoder, save_encoder
-from augstudy.learn.methods.base import Diagnostic
+from augstudy.learn.methods.base import Context, Diagnostic
 from augstudy.learn.pretrain import Pretraining
 from augstudy.study.compose import presets
 from augstudy.study.plan import Image, Run, Study, expand
@@ -38,6 +38,7 @@ from augstudy.study.provenance import provenance
 
 __all__ = ["Laboratory", "Planned"]
 
+PRECISIONS = ("32-true", "bf16-mixed")  # Fabric's others need more than our loop does
 SHEET = 64  # crops kept of each corpus for the contact sheet
 
 
@@ -75,8 +76,13 @@ class Laboratory:
         check_choice("device", study.device, ("auto", "cpu", "cuda"))
         if study.device == "cuda" and not torch.cuda.is_available():
             raise UserError("device: cuda, but torch sees no CUDA device here", "Set device=auto or device=cpu.")
+        check_choice("precision", study.precision, PRECISIONS)
         for run in self.runs:
             self._image(run)
+            if run.seed == study.seeds[0]:
+                try_networks(run)
+        for used in self.images.values():
+            load_image(used.path)
 
     @cached_property
     def fabric(self) -> Fabric:
@@ -276,6 +282,26 @@ class Laboratory:
             },
             **provenance(self.fabric.device, self.study.precision),
         }
+
+
+def try_networks(run: Run) -> None:
+    """Build a run's networks without memory, to find now what they would refuse after the rows before it.
+
+    Raises:
+        UserError: the method or the backbone cannot take views of this size.
+    """
+    size, where = run.view.size, f"row {run.label!r}"
+    with torch.device("meta"):
+        encoder = run.backbone.encoder()
+        try:
+            run.method.modules(encoder, Context(run.seed, size, count=1, classes=2))
+            if run.method.trains:
+                encoder(torch.empty(2, 3, size, size))
+        except UserError as error:
+            raise error.at(where) from None
+        except RuntimeError:
+            what = f"{where}: views of {size} px are too small for {run.backbone_name}"
+            raise UserError(what, "Set view.size to more, or name another backbone.") from None
 
 
 def image_facts(image: ImageUsed | None) -> dict[str, Any] | None:

@@ -137,6 +137,7 @@ def expand(study: Study, presets: Mapping[str, Mapping[str, Any]]) -> list[Run]:
         UserError: any setting of any row that is unknown, of a wrong type or out of range; names row and key.
     """
     _check_lists(study)
+    _check_methods(study)
     rows = [_Row.of(row, number, study) for number, row in enumerate(study.rows)]
     _check_keys([*study.sweep, *study.overrides], rows)
     runs = []
@@ -165,6 +166,25 @@ def _check_lists(study: Study) -> None:
     for label in labels:
         if labels.count(label) > 1:
             raise UserError(f"rows: two rows are labelled {label!r}", "Give each row a label of its own.")
+
+
+def _check_methods(study: Study) -> None:
+    """Settings for all methods, or for one, may go unused in a study, but none may be misspelt."""
+    methods = {name: settings(registry.find("learn.methods", name)) for name in registry.names("learn.methods")}
+    sections: dict[str, Mapping[str, Any]] = {"method": study.method}
+    known = {"method": sorted({key for keys in methods.values() for key in keys})}
+    for name, own in study.methods.items():
+        if name not in methods:
+            raise UserError(f"methods: unknown method {name!r}", nearest(name, methods))
+        for section in own:
+            if section not in SECTIONS:
+                raise UserError(f"methods: {name}: unknown key {section!r}", nearest(section, SECTIONS))
+        sections[f"methods: {name}: method"] = own.get("method", {})
+        known[f"methods: {name}: method"] = methods[name]
+    for where, node in sections.items():
+        for key in node:
+            if key not in known[where]:
+                raise UserError(f"{where}: unknown key {key!r}", nearest(str(key), known[where]))
 
 
 @dataclass(frozen=True)

@@ -105,8 +105,14 @@ def test_a_missing_setting_names_the_place():
 @pytest.mark.parametrize("bad", [[0.5], [0.1, 0.2, 0.3], [], [0.9, 0.1]])
 @pytest.mark.parametrize(
     ("cls", "key"),
-    [(Toy, "scale"), (Recipe, "scale"), (Recipe, "ratio"), (Standard, "scale"), (Standard, "ratio")]
-    + [(Standard, "blur_sigma")],
+    [
+        (Toy, "scale"),
+        (Recipe, "scale"),
+        (Recipe, "ratio"),
+        (Standard, "scale"),
+        (Standard, "ratio"),
+        (Standard, "blur_sigma"),
+    ],
 )
 def test_an_interval_is_two_ordered_numbers(cls, key, bad):
     with pytest.raises(UserError, match=rf"data: {key} must be two numbers \[low, high\], got \[") as caught:

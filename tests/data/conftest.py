@@ -1,9 +1,11 @@
 """No test of this room touches the network or the user's own folders."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from augstudy.data import images
 
@@ -18,6 +20,15 @@ def away_from_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUGSTUDY_DATA", raising=False)
     monkeypatch.setenv("AUGSTUDY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(images, "download", refuse)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """These tensors are small: on a busy machine, threads that wait for each other cost ten times the work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

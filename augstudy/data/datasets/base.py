@@ -208,7 +208,7 @@ def read_parquet(path: Path, image: str, label: str, size: int) -> Rows:
         raise UserError(f"there is no file {path}", "Give the path of a Parquet file.") from None
     except (OSError, pa.ArrowException) as error:
         raise UserError(
-            f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})", "Copy or download it again."
+            f"{path} is not a readable Parquet file ({' '.join(str(error).split())})", "Copy or download it again."
         ) from None
     content = _image_bytes(table.column(image), f"{path}, column {image}")
     labels = _integers(table.column(label), f"{path}, column {label}")

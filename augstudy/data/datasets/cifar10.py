@@ -5,6 +5,7 @@ import io
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 import torch
@@ -70,9 +71,10 @@ class Cifar10:
         with _quiet_network():
             try:
                 train, test = (CIFAR10(folder, train=train, download=True) for train in (True, False))
-            except (OSError, RuntimeError) as error:
+            except (OSError, RuntimeError, HTTPException) as error:
+                why = " ".join(str(error).split()) or type(error).__name__
                 raise UserError(
-                    f"CIFAR-10 is not in {folder} and cannot be downloaded ({str(error).splitlines()[0]})",
+                    f"CIFAR-10 is not in {folder} and cannot be downloaded ({why})",
                     "Put train.parquet and test.parquet into a folder and set root to it, or set a fallback: photos.",
                 ) from None
         return Labelled(

@@ -45,5 +45,6 @@ class KNN(Probe):
 
     def _vote(self, queries: Tensor, bank: Tensor, labels: Tensor, classes: int) -> Tensor:  # (B, D) -> (B,)
         cosine, index = (queries @ bank.T).topk(min(self.k, len(bank)))  # (B, k)
+        weights = ((cosine - cosine[:, :1]) / self.temperature).exp()  # against the nearest, lest exp overflow
         votes = torch.zeros(len(queries), classes, device=queries.device)
-        return votes.scatter_add_(1, labels[index], (cosine / self.temperature).exp()).argmax(1)
+        return votes.scatter_add_(1, labels[index], weights).argmax(1)

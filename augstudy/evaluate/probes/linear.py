@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, cholesky_solve
-from torch.linalg import cholesky
+from torch.linalg import LinAlgError, cholesky
 from torch.nn.functional import one_hot
 
 from augstudy.core import rng
@@ -78,11 +78,20 @@ def targets(labels: Tensor, classes: int) -> Tensor:
 def ridge(x: Tensor, y: Tensor, penalties: list[float]) -> tuple[Tensor, Tensor]:
     """Weights (P, D, C) and biases (P, C) that minimise |x w + b - y|^2 + penalty |w|^2, for each penalty."""
     centre, mean = x.mean(0), y.mean(0)
-    x = x - centre
-    gram, onto = (x.T @ x).double(), (x.T @ (y - mean)).double()  # (D, D), (D, C)
-    eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    weights = torch.stack([cholesky_solve(onto, cholesky(gram + p * eye)) for p in penalties]).float()
+    x, y = x - centre, y - mean
+    try:
+        weights = solve(x.T @ x, x.T @ y, penalties)
+    except LinAlgError:  # single precision is too rough for features that all but repeat each other
+        x = x.double()
+        weights = solve(x.T @ x, x.T @ y.double(), penalties)
     return weights, mean - centre @ weights
+
+
+def solve(gram: Tensor, onto: Tensor, penalties: list[float]) -> Tensor:
+    """(D, D), (D, C) -> (P, D, C): the solution for each penalty."""
+    gram, onto = gram.double(), onto.double()
+    eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    return torch.stack([cholesky_solve(onto, cholesky(gram + p * eye)) for p in penalties]).float()
 
 
 def accuracy(scores: Tensor, labels: Tensor) -> float:

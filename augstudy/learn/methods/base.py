@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from augstudy.core.build import check_choice, check_range
+from augstudy.core.errors import UserError
 from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Encoder
 
@@ -135,7 +136,9 @@ class Method(ABC):
         check_range("batch_size", self.batch_size, 2)
         check_choice("optimizer", self.optimizer, ("sgd", "adam", "adamw"))
         check_range("lr", self.lr, 0)
-        check_range("momentum", self.momentum, 0, 1)
+        check_range("momentum", self.momentum, 0, 0.9999)
+        if self.optimizer == "sgd" and self.nesterov and self.momentum == 0:
+            raise UserError("nesterov needs momentum, which is 0", "Set nesterov: false, or momentum above 0.")
         check_range("weight_decay", self.weight_decay, 0)
         check_choice("schedule", self.schedule, ("constant", "cosine", "steps", "exponential"))
         for at in self.milestones:
@@ -169,5 +172,5 @@ class Method(ABC):
             return self.gamma ** sum(progress >= at for at in self.milestones)
         if self.schedule == "exponential":
             start = self.milestones[0] if self.milestones else 0.0
-            return self.gamma ** max(0.0, (progress - start) / (1 - start))
+            return self.gamma ** ((progress - start) / (1 - start)) if progress > start else 1.0
         return 1.0

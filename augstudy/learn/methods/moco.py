@@ -98,7 +98,7 @@ class MoCoModules(Modules):
 
     def _split(self, tower: Tower, x: Tensor) -> Tensor:
         """Batch norm sees a part of the batch at a time, as it does on several devices."""
-        return torch.cat([tower(part) for part in x.chunk(self.settings.bn_splits)])
+        return torch.cat([tower(part) for part in x.tensor_split(self.settings.bn_splits)])
 
     def _shuffled_keys(self, views: Tensor, step: int) -> Tensor:
         """Keys made in another order than queries, so that batch statistics do not tell which belong together."""

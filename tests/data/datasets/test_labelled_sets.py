@@ -71,7 +71,7 @@ def test_fit_gives_a_square_from_the_centre(shape):
 
 
 def test_without_fallback_an_unobtainable_set_is_an_error():
-    with pytest.raises(UserError, match="CIFAR-10 is not in .* no network in tests"):
+    with pytest.raises(UserError, match=r"CIFAR-10 is not in .*no network in tests"):
         load("cifar10")
 
 

@@ -1,0 +1,196 @@
+"""Laws of the graph: few passes, the same pixels as the chain it replaces, and draws that are keyed."""
+
+import pytest
+import torch
+
+from augstudy.augment.color import ColorJitter, Grayscale
+from augstudy.augment.filters import GaussianBlur
+from augstudy.augment.geometry import (
+    CenterCrop,
+    HorizontalFlip,
+    KeepInside,
+    RandomCrop,
+    RandomResizedCrop,
+    Rotate,
+    Shear,
+    VerticalFlip,
+)
+from augstudy.augment.graph import Draw, Graph, compose
+from augstudy.augment.sampler import Pyramid
+from augstudy.core import rng
+
+CROP, TURN, FLIP = RandomResizedCrop(size=24, scale=(0.3, 0.8)), Rotate(degrees=20), HorizontalFlip()
+JITTER, GRAY, BLUR = ColorJitter(), Grayscale(), GaussianBlur()
+INDEX = torch.arange(16)
+
+
+def waves(n=1, height=128, width=160):
+    """Smooth pictures without symmetry: (n, 3, height, width)."""
+    y, x = torch.meshgrid(torch.arange(height) / height, torch.arange(width) / width, indexing="ij")
+    return torch.stack(
+        [torch.stack([0.5 + 0.4 * torch.sin(4 * x + a * y + a + i) for a in (1.0, 2.0, 3.5)]) for i in range(n)]
+    )
+
+
+def chain(ops, draws, x):
+    """One op after the other, each resampling the pixels of the one before."""
+    for op, draw in zip(ops, draws, strict=True):
+        x = Graph((op,))(Pyramid.of(x), [draw])
+    return x
+
+
+# Planning
+
+
+@pytest.mark.parametrize(
+    ("ops", "passes"),
+    [
+        ((), []),
+        ((CROP,), [[0]]),
+        ((JITTER,), [[0]]),
+        ((CROP, TURN, FLIP), [[0, 1, 2]]),
+        ((CROP, JITTER, FLIP), [[0, 2], [1]]),
+        ((JITTER, CROP, GRAY, FLIP), [[1, 3], [0, 2]]),
+        ((CROP, BLUR, FLIP), [[0], [1], [2]]),
+        ((CROP, JITTER, BLUR, GRAY, FLIP, TURN, JITTER), [[0], [1, 2, 3], [4, 5], [6]]),
+        ((BLUR, CROP, BLUR), [[0], [1], [2]]),
+    ],
+)
+def test_geometry_is_one_warp_and_only_a_filter_starts_another(ops, passes):
+    assert Graph(ops).plan() == passes
+
+
+def test_the_plan_runs_as_printed(monkeypatch):
+    warps = []
+    warp = Pyramid.warp
+    monkeypatch.setattr(Pyramid, "warp", lambda self, *args: warps.append(1) or warp(self, *args))
+    for ops, expected in [((CROP, JITTER, TURN, GRAY, FLIP), 1), ((CROP, BLUR, FLIP), 2), ((JITTER, BLUR), 0)]:
+        warps.clear()
+        graph = Graph(ops)
+        graph(Pyramid.of(waves()), graph.sample(0, "test", INDEX))
+        assert len(warps) == expected
+
+
+def test_the_empty_graph_returns_the_images():
+    x = waves(3, 33, 47)
+    assert Graph(()).sample(0, "test", torch.arange(3)) == []
+    assert torch.equal(Graph(())(Pyramid.of(x), []), x)
+
+
+def test_colour_alone_reads_every_pixel_of_the_source():
+    x = waves(1, 33, 47)
+    graph = Graph((Grayscale(p=1),))
+    y = graph(Pyramid.of(x), graph.sample(0, "test", torch.arange(3)))
+    torch.testing.assert_close(y, GRAY.apply(x, torch.zeros(1, 0)).expand(3, 3, 33, 47))
+
+
+def test_sizes_follow_the_ops():
+    ops = (RandomCrop(fraction=0.5), CROP, TURN, CenterCrop(size=10), JITTER)
+    for n, size in enumerate([(33, 47), (16, 16), (24, 24), (24, 24), (10, 10), (10, 10)]):
+        assert Graph(ops[:n]).out_size((33, 47)) == size
+
+
+# Fusing
+
+
+def test_composed_matrices_are_the_chain_on_a_grid_of_points():
+    """From output to source, the last op is undone first; points are pixel centres at +0.5."""
+    ops = (RandomCrop(fraction=0.7), CROP, Rotate(degrees=180), Shear(), CenterCrop(size=17), FLIP, VerticalFlip())
+    draws = Graph(ops).sample(0, "test", INDEX)
+    source = (97, 131)
+    matrix, out = compose(list(zip(ops, draws, strict=True)), source)
+    ys, xs = torch.meshgrid(torch.arange(out[0]) + 0.5, torch.arange(out[1]) + 0.5, indexing="ij")
+    points = torch.stack((xs, ys, torch.ones(out)), -1).flatten(0, 1).mT.double()  # (3, hw)
+    sizes = [Graph(ops[:n]).out_size(source) for n in range(len(ops))]
+    for i in range(len(INDEX)):
+        p = points
+        for op, draw, size in reversed(list(zip(ops, draws, sizes, strict=True))):
+            if draw.touched[i]:
+                p = op.matrix(draw.params[i : i + 1], size)[0].double() @ p
+        torch.testing.assert_close(matrix[i].double() @ points, p, rtol=0, atol=1e-3)
+
+
+def test_a_fused_crop_turn_and_flip_is_the_chain_on_a_smooth_image():
+    """Cut to the centre, where the chain has not yet lost the pixels beyond its first crop."""
+    ops = (
+        RandomResizedCrop(size=96, scale=(0.4, 1.0)),
+        Rotate(degrees=20),
+        Shear(degrees=10),
+        CenterCrop(size=56),
+        FLIP,
+    )
+    x, graph = waves(), Graph(ops)
+    draws = graph.sample(0, "test", INDEX)
+    fused = graph(Pyramid.of(x), draws)
+    assert (fused - chain(ops, draws, x)).abs().max() < 1 / 255
+
+
+def test_overtaken_colour_gives_the_pixels_of_the_written_order():
+    ops = (Grayscale(p=0.5), ColorJitter(1.0, 0.4, 0.0, 0.4, 0.1), CenterCrop(size=64), FLIP)
+    x, graph = waves(), Graph(ops)
+    draws = graph.sample(0, "test", INDEX)
+    assert (graph(Pyramid.of(x), draws) - chain(ops, draws, x)).abs().max() < 1 / 255
+
+
+def test_a_filter_between_two_warps_keeps_its_place():
+    ops = (RandomResizedCrop(size=48), GaussianBlur(p=0.5), Rotate(degrees=20), GRAY)
+    x, graph = waves(), Graph(ops)
+    draws = graph.sample(0, "test", INDEX)
+    torch.testing.assert_close(graph(Pyramid.of(x), draws), chain(ops, draws, x))
+
+
+def test_a_graph_of_many_images_is_each_graph_of_one():
+    x, graph = waves(16, 33, 47), Graph((CROP, TURN, JITTER, BLUR, FLIP))
+    draws = graph.sample(0, "test", INDEX)
+    together = graph(Pyramid.of(x), draws)
+    for i in (0, 7, 15):
+        mine = [Draw(d.touched[i : i + 1], d.params[i : i + 1]) for d in draws]
+        assert torch.equal(together[i : i + 1], graph(Pyramid.of(x[i : i + 1]), mine))
+
+
+def test_an_untouched_sample_of_a_resizing_op_is_the_whole_frame():
+    graph = Graph((RandomResizedCrop(p=0.5, size=24),))
+    draws = graph.sample(0, "test", INDEX)
+    assert draws[0].touched.any()
+    assert not draws[0].touched.all()
+    y = graph(Pyramid.of(waves()), draws)
+    whole = Pyramid.of(waves()).warp(torch.diag(torch.tensor([160 / 24, 128 / 24, 1]))[None], (24, 24))
+    assert torch.equal(y[~draws[0].touched], whole.expand((~draws[0].touched).sum(), -1, -1, -1))
+
+
+def test_keep_inside_looks_at_all_geometry_before_it_in_the_frame_of_the_source():
+    ops = (RandomResizedCrop(size=24), Rotate(degrees=180), Shear(), KeepInside())
+    index = torch.arange(300)
+    draws = Graph(ops).sample(0, "test", index)
+    matrix, (h, w) = compose(list(zip(ops, draws, strict=True)), (97, 131))
+    corners = matrix[:, :2] @ torch.tensor([[0.0, w, 0, w], [0, 0, h, h], [1, 1, 1, 1]])  # (B, 2, 4)
+    assert (corners > -1e-3).all()
+    assert (corners < torch.tensor([131, 97])[:, None] + 1e-3).all()
+    free, _ = compose(list(zip(ops[:3], draws[:3], strict=True)), (97, 131))
+    assert not torch.allclose(free, matrix)
+
+
+# Chance
+
+
+def test_gates_follow_p_and_are_independent_of_each_other():
+    graph = Graph((HorizontalFlip(p=0.3), VerticalFlip(p=0.6), Grayscale(p=0.0), Grayscale(p=1.0)))
+    touched = torch.stack([d.touched for d in graph.sample(0, "test", torch.arange(4000))]).double()
+    rates = touched.mean(1).tolist()
+    assert rates[0] == pytest.approx(0.3, abs=0.03)
+    assert rates[1] == pytest.approx(0.6, abs=0.03)
+    assert rates[2:] == [0, 1]
+    assert torch.corrcoef(touched[:2])[0, 1].abs() < 0.08
+
+
+def test_draws_are_the_keyed_uniforms_split_between_the_ops():
+    graph = Graph((TURN, FLIP, JITTER))
+    u = rng.uniform(3, "view", INDEX, 2 + 1 + 9, epoch=2, view=1)
+    turn, flip, jitter = graph.sample(3, "view", INDEX, epoch=2, view=1)
+    assert torch.equal(turn.params, TURN.sample(u[:, 1:2]))
+    assert torch.equal(flip.touched, u[:, 2] < 0.5)
+    assert torch.equal(jitter.params, JITTER.sample(u[:, 4:12]))
+
+
+def test_graphs_add_up():
+    assert (Graph((CROP,)) + Graph((FLIP, JITTER))).ops == (CROP, FLIP, JITTER)

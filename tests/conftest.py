@@ -1,0 +1,114 @@
+"""What all tests share: no network, a textured picture, and the smallest training of each method."""
+
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from PIL import Image
+from torch import Tensor
+
+from augstudy.core.store import RunFolder
+from augstudy.data.corpus import Corpus, Source, Whole
+from augstudy.data.datasets.base import Stored
+from augstudy.learn.pretrain import Pretraining
+from augstudy.study.compose import compose, presets
+from augstudy.study.plan import Run, expand
+
+SMALL = "corpus.count=48 method.batch_size=16 backbone.width=0.125".split()
+CLASSES = 3
+
+
+@pytest.fixture(scope="session")
+def empty_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def offline(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every download fails at once, and neither the user's cache nor their data folder is seen."""
+    usual = urllib.request.urlopen
+
+    def refuse(url: Any, *args: Any, **kwargs: Any) -> Any:
+        if urlparse(getattr(url, "full_url", url)).hostname in ("localhost", "127.0.0.1"):
+            return usual(url, *args, **kwargs)
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setenv("AUGSTUDY_CACHE", str(empty_cache))
+    monkeypatch.delenv("AUGSTUDY_DATA", raising=False)
+
+
+def textured(height: int, width: int, seed: int = 0) -> Tensor:
+    """A picture with something to see at every scale: (3, height, width) uint8."""
+    generator = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    picture = np.full((3, height, width), 128.0)
+    for _ in range(24):
+        fy, fx, phase = generator.uniform(-0.6, 0.6), generator.uniform(-0.6, 0.6), generator.uniform(0, 6.3)
+        picture += generator.uniform(-14, 14, (3, 1, 1)) * np.sign(np.sin(fy * y + fx * x + phase))
+    return torch.from_numpy((picture + generator.normal(0, 6, picture.shape)).clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="session")
+def picture() -> Tensor:
+    return textured(120, 160)
+
+
+@pytest.fixture(scope="session")
+def picture_file(picture: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("picture") / "texture.png"
+    Image.fromarray(picture.permute(1, 2, 0).numpy()).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def split() -> Stored:
+    """A labelled split: 60 textures of 32 px in three classes, told apart by their brightness."""
+    labels = torch.arange(60) % CLASSES
+    pixels = torch.stack([textured(32, 32, seed=i) // 2 + 60 * k for i, k in enumerate(labels.tolist())])
+    return Stored(pixels.to(torch.uint8), labels)
+
+
+@pytest.fixture(scope="session")
+def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
+    """`run_of("moco", "method.queue=8")`: the run of a one-row study at smoke scale, smaller still."""
+    folder, known = tmp_path_factory.mktemp("one_row"), dict[tuple[str, ...], Run]()
+
+    def run(method: str, *overrides: str) -> Run:
+        key = (method, *overrides)
+        if key not in known:
+            path = folder / f"{method}.yaml"
+            path.write_text(f"defaults: [/study, /scale: smoke, _self_]\nrows: [{{label: one, method: {method}}}]\n")
+            small = SMALL[-1:] if method == "random" else SMALL
+            known[key] = expand(compose(path, [*small, *overrides]), presets())[0]
+        return known[key]
+
+    return run
+
+
+@pytest.fixture
+def training(run_of: Callable[..., Run], picture: Tensor, split: Stored, tmp_path: Path) -> Callable[..., Pretraining]:
+    """`training("moco", folder="a")`: the smallest `Pretraining` of a method."""
+
+    def made(method: str, *overrides: str, folder: str = "run", seed: int = 0) -> Pretraining:
+        run = run_of(method, *overrides)
+        source: Source = Whole(split, 32, seed, reserve=12) if run.data == "full" else Corpus(picture, run.recipe, seed)
+        return Pretraining(
+            run.method,
+            run.backbone,
+            source,
+            run.view.graph(),
+            run.view.size,
+            seed,
+            RunFolder(tmp_path / folder),
+            Fabric(accelerator="cpu", devices=1),
+            CLASSES if run.data == "full" else 0,
+        )
+
+    return made

@@ -1,0 +1,141 @@
+"""What every pretext method must obey; a new file in learn/methods is tested on arrival."""
+
+import math
+
+import pytest
+import torch
+
+from augstudy.core import registry
+from augstudy.learn.backbones.base import fingerprint
+from augstudy.learn.methods.base import Context, Method
+
+METHODS = registry.names("learn.methods")
+TRAINED = [name for name in METHODS if registry.find("learn.methods", name).trains]
+
+
+def prepared(training, name, *overrides, seed=0):
+    """A training with its modules, ready for the first step of the first epoch, and that step's batch."""
+    pretraining = training(name, *overrides, seed=seed)
+    modules, optimizers = pretraining._make()
+    modules.train()
+    order = modules.before_epoch(0, pretraining.source)
+    index = torch.arange(16) if order is None else order[:16]
+    return pretraining, modules, optimizers, pretraining._batch(index, epoch=0)
+
+
+def trainable(modules):
+    return {name: p for name, p in modules.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_is_a_method_whose_defaults_are_valid(name):
+    method = registry.find("learn.methods", name)()
+    assert isinstance(method, Method)
+    assert method.views >= 1
+    assert method.trains == (method.epochs > 0)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_encoder_it_is_given_is_the_one_it_trains(name, run_of):
+    run = run_of(name)
+    encoder = run.backbone.encoder()
+    before = fingerprint(encoder)
+    modules = run.method.modules(encoder, Context(0, run.view.size, 48, 3))
+    assert modules.encoder is encoder
+    assert fingerprint(encoder) == before  # every method starts from the same weights
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_loss_is_a_finite_scalar_for_each_group_it_names(name, training):
+    _, modules, _, batch = prepared(training, name)
+    loss = modules.loss(batch)
+    losses = loss if isinstance(loss, dict) else {"loss": loss}
+    assert all(value.shape == () and value.isfinite() for value in losses.values())
+    if isinstance(loss, dict):
+        assert set(loss) == set(modules.groups())
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_optimisers_share_the_trainable_parameters_out_among_them(name, training):
+    _, modules, optimizers, _ = prepared(training, name)
+    held = [p for optimizer in optimizers.values() for group in optimizer.param_groups for p in group["params"]]
+    assert len(held) == len({id(p) for p in held})
+    assert {id(p) for p in held} == {id(p) for p in trainable(modules).values()}
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_gradient_reaches_every_trainable_parameter_and_no_other(name, training):
+    pretraining, modules, optimizers, batch = prepared(training, name, "method.weight_decay=0")
+    pretraining._set_lr(optimizers, 0.5)
+    before = {key: p.clone() for key, p in modules.named_parameters()}
+    for _ in range(3):  # a layer that starts at zero lets nothing through in the first step
+        pretraining._step(batch, modules, optimizers)
+    for key, p in modules.named_parameters():
+        if p.requires_grad:
+            assert p.grad is not None, key
+            assert p.grad.isfinite().all(), key
+            assert not torch.equal(p, before[key]), f"{key} has not moved"
+        else:
+            assert p.grad is None, key
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_each_loss_reaches_the_parameters_of_its_own_group_only(name, training):
+    pretraining, modules, optimizers, batch = prepared(training, name)
+    for _ in range(2):
+        pretraining._step(batch, modules, optimizers)
+    losses = modules.loss(batch)
+    if not isinstance(losses, dict):
+        pytest.skip("one loss for all parameters")
+    wanted = {
+        id(p): gradient
+        for group, params in modules.groups().items()
+        for p, gradient in zip(params, torch.autograd.grad(losses[group], params, retain_graph=True), strict=True)
+    }
+    pretraining._step(batch, modules, optimizers)
+    for key, p in trainable(modules).items():
+        torch.testing.assert_close(p.grad, wanted[id(p)], rtol=1e-4, atol=1e-6, msg=lambda m, key=key: f"{key}: {m}")
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_diagnostics_are_finite_stand_beside_chance_and_have_names_of_their_own(name, training):
+    pretraining, modules, _, _ = prepared(training, name)
+    found = pretraining._judge(modules)
+    assert found
+    assert not modules.training
+    assert len({d.metric for d in found}) == len(found)
+    for d in found:
+        assert math.isfinite(d.value), d
+        assert math.isfinite(d.chance), d
+        assert d.better in ("higher", "lower")
+        assert d.unit in ("%", "nats", "")
+        assert d.unit != "%" or 0 <= d.value <= 100
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_state_dict_holds_all_the_state(name, training):
+    pretraining, modules, optimizers, batch = prepared(training, name)
+    pretraining._step(batch, modules, optimizers)
+    state = {key: value.clone() for key, value in modules.state_dict().items()}
+    with torch.random.fork_rng():
+        torch.manual_seed(99)
+        again = pretraining.method.modules(
+            pretraining.backbone.encoder(),
+            Context(pretraining.seed, pretraining.size, len(pretraining.source), pretraining.classes),
+        )
+    again.load_state_dict(state)
+    assert fingerprint(again) == fingerprint(modules)
+    values = [[d.value for d in pretraining._judge(m)] for m in (again, modules)]
+    assert values[0] == pytest.approx(values[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_step_is_a_function_of_the_seed(name, training):
+    prints = []
+    for seed in (0, 0, 1):
+        pretraining, modules, optimizers, batch = prepared(training, name, seed=seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(5)  # as Pretraining keys dropout
+            pretraining._step(batch, modules, optimizers)
+        prints.append(fingerprint(modules))
+    assert prints[0] == prints[1] != prints[2]

@@ -1,0 +1,100 @@
+"""Laws of BiGAN, its losses against NumPy."""
+
+import numpy as np
+import pytest
+import torch
+
+from augstudy.core.errors import UserError
+from augstudy.learn.methods.base import Batch, Context
+from augstudy.learn.methods.bigan import BiGAN, Discriminator, Generator
+
+SMALL = {"latent": 5, "generator_width": 4, "discriminator_width": 4}
+
+
+@pytest.fixture
+def modules(run_of):
+    torch.manual_seed(0)
+    made = BiGAN(**SMALL).modules(run_of("bigan").backbone.encoder(), Context(0, 16, 48))
+    torch.nn.init.normal_(made.discriminator.last.weight)  # it starts at 0, where all logits are equal
+    return made.train()
+
+
+@pytest.fixture
+def batch():
+    return Batch([torch.rand(6, 3, 16, 16) * 2 - 1], torch.arange(6), step=3)
+
+
+def seen(modules, batch):
+    """What the discriminator was given and what it said while the losses were taken."""
+    kept = []
+    handle = modules.discriminator.register_forward_hook(lambda module, given, said: kept.append((*given, said)))
+    losses = modules.loss(batch)
+    handle.remove()
+    assert len(kept) == 1
+    return losses, *(t.detach() for t in kept[0])
+
+
+def bce(logits, labels):
+    p = 1 / (1 + np.exp(-logits))
+    return -np.mean(labels * np.log(p) + (1 - labels) * np.log(1 - p))
+
+
+def test_makers_want_what_the_discriminator_does_not(modules, batch):
+    losses, _, _, logits = seen(modules, batch)
+    logits, truth = logits.double().numpy(), np.r_[np.ones(6), np.zeros(6)]
+    assert losses["discriminator"].item() == pytest.approx(bce(logits, truth), rel=1e-5)
+    assert losses["makers"].item() == pytest.approx(bce(logits, 1 - truth), rel=1e-5)
+
+
+def test_discriminator_sees_images_with_their_codes_and_codes_with_their_images(modules, batch):
+    modules.eval()
+    _, x, z, _ = seen(modules, batch)
+    assert torch.equal(x[:6], batch.views[0])
+    torch.testing.assert_close(z[:6], modules.encode(x[:6]).detach())
+    torch.testing.assert_close(x[6:], modules.generator(z[6:]).detach())
+
+
+def test_code_and_z_share_their_support(modules, batch):
+    _, x, z, _ = seen(modules, batch)
+    assert z[:6].abs().max() < 1
+    assert z[6:].abs().max() <= 1
+    assert x.abs().max() <= 1
+
+
+def test_z_is_uniform_and_new_in_each_step(modules):
+    batches = [Batch([torch.zeros(64, 3, 16, 16)], torch.arange(64), step=step) for step in range(8)]
+    z = torch.stack([seen(modules, batch)[2][64:] for batch in batches])  # (8, 64, 5)
+    assert not torch.equal(z[0], z[1])
+    assert abs(z.mean()) < 4 / np.sqrt(3 * z.numel())
+    assert z.var().item() == pytest.approx(1 / 3, rel=0.05)
+    assert torch.equal(z[0], seen(modules, batches[0])[2][64:])
+
+
+def test_a_discriminator_that_knows_nothing_pays_log_2(run_of, batch):
+    modules = BiGAN(**SMALL).modules(run_of("bigan").backbone.encoder(), Context(0, 16, 48))
+    torch.nn.init.zeros_(modules.discriminator.last.bias)
+    losses = modules.loss(batch)
+    for loss in losses.values():
+        assert loss.item() == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize("size", [8, 16, 32, 64])
+def test_networks_fit_the_size_of_the_view(size):
+    z = torch.rand(2, 5) * 2 - 1
+    x = Generator(5, size, 2)(z)
+    assert x.shape == (2, 3, size, size)
+    assert Discriminator(5, size, 2)(x, z).shape == (2,)
+
+
+def test_channels_double_with_each_stage_from_the_image():
+    convs = [m for m in Discriminator(5, 64, 8).modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [m.out_channels for m in convs] == [8, 16, 32, 64]
+    deconvs = [m for m in Generator(5, 64, 8).modules() if isinstance(m, torch.nn.ConvTranspose2d)]
+    assert [m.in_channels for m in deconvs] == [64, 32, 16, 8]
+
+
+@pytest.mark.parametrize("size", [4, 12, 24, 30, 33, 100])
+def test_another_size_says_what_and_what_to_do(size, run_of):
+    with pytest.raises(UserError, match=f"views of 8, 16, 32, 64, ... px, got {size}") as caught:
+        BiGAN(**SMALL).modules(run_of("bigan").backbone.encoder(), Context(0, size, 48))
+    assert "view.size" in caught.value.fix

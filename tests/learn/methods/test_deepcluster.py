@@ -1,0 +1,113 @@
+"""Laws of DeepCluster."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from augstudy.learn.backbones.base import fingerprint, signed
+from augstudy.learn.methods.deepcluster import uniform_over_clusters
+
+
+@given(labels=st.lists(st.integers(0, 6), min_size=1, max_size=80), epoch=st.integers(0, 3))
+@settings(deadline=None, max_examples=80)
+def test_every_cluster_is_drawn_about_equally_often(labels, epoch):
+    labels = torch.tensor(labels)
+    order = uniform_over_clusters(labels, 0, epoch)
+    assert len(order) == len(labels)
+    drawn = {int(c): int((labels[order] == c).sum()) for c in labels.unique()}
+    share = len(labels) // len(drawn) + 1
+    assert max(drawn.values()) <= share
+    assert sum(share - n for n in drawn.values()) == share * len(drawn) - len(labels)  # what the cut to N takes
+
+
+def test_members_of_a_small_cluster_are_repeated_evenly_and_of_a_large_one_left_out():
+    labels = torch.tensor([0] * 97 + [1] * 3)
+    order = uniform_over_clusters(labels, 0, 0)
+    times = order.bincount(minlength=100)
+    assert times[:97].max() == 1
+    assert times[97:].max() - times[97:].min() <= 2  # one by repetition, one by the cut to N
+    assert 45 <= int(times[97:].sum()) <= 51
+
+
+def test_order_is_shuffled_and_changes_with_the_epoch():
+    labels = torch.arange(60) % 4
+    first, second = (uniform_over_clusters(labels, 0, epoch) for epoch in (0, 1))
+    assert not torch.equal(first, second)
+    assert torch.equal(first, uniform_over_clusters(labels, 0, 0))
+    assert len(labels[first[:12]].unique()) > 1
+
+
+@pytest.fixture
+def deepcluster(training):
+    pretraining = training("deepcluster", "method.clusters=6", "method.hidden=[10]")
+    modules, optimizers = pretraining._make()
+    return pretraining, modules, optimizers
+
+
+def test_an_epoch_starts_with_new_labels_and_a_new_head(deepcluster):
+    pretraining, modules, optimizers = deepcluster
+    source, trunk = pretraining.source, fingerprint(modules.encoder)
+    modules.before_epoch(0, source)
+    first, labels = modules.head.weight.detach().clone(), modules.labels.clone()
+    assert fingerprint(modules.encoder) == trunk  # clustering only looks
+    batch = pretraining._batch(torch.arange(16), 0)
+    for _ in range(3):
+        pretraining._step(batch, modules, optimizers)
+    modules.before_epoch(1, source)
+    assert torch.equal(modules.previous, labels)
+    assert not torch.equal(modules.head.weight, first)
+    assert modules.head.bias.count_nonzero() == 0
+    assert 0.005 < modules.head.weight.std() < 0.015
+
+
+def test_the_head_has_no_momentum_that_would_carry_over(deepcluster):
+    _, _, optimizers = deepcluster
+    assert optimizers["head"].param_groups[0]["momentum"] == 0
+    assert optimizers["trunk"].param_groups[0]["momentum"] > 0
+
+
+def test_features_are_read_in_eval_mode_in_order_from_crops_as_they_are(deepcluster):
+    pretraining, modules, _ = deepcluster
+    modules.train()
+    x = modules._features(pretraining.source)
+    assert modules.training
+    modules.eval()
+    crops = signed(pretraining.source.batch(torch.arange(len(pretraining.source))))
+    with torch.no_grad():
+        torch.testing.assert_close(x, modules.hidden(modules.encoder.embed(crops)), rtol=1e-4, atol=1e-5)
+
+
+def test_loss_asks_each_crop_for_the_cluster_it_fell_in(deepcluster):
+    pretraining, modules, _ = deepcluster
+    modules.before_epoch(0, pretraining.source)
+    modules.eval()
+    batch = pretraining._batch(torch.tensor([5, 3, 40, 3]), 0)
+    with torch.no_grad():
+        logits = modules.head(modules.last(modules.hidden(modules.encoder.embed(batch.views[0]))))
+    expected = -logits.log_softmax(1)[torch.arange(4), modules.labels[[5, 3, 40, 3]]].mean()
+    torch.testing.assert_close(modules.loss(batch).detach(), expected)
+
+
+def test_agreement_with_the_epoch_before_is_told_from_the_second_epoch_on(deepcluster):
+    pretraining, modules, _ = deepcluster
+    names = []
+    for epoch in range(2):
+        modules.before_epoch(epoch, pretraining.source)
+        names.append([d.metric for d in pretraining._judge(modules)])
+    assert "NMI with the epoch before" not in names[0]
+    assert "NMI with the epoch before" in names[1]
+
+
+def test_equal_clusterings_agree_completely(deepcluster):
+    pretraining, modules, _ = deepcluster
+    modules.before_epoch(0, pretraining.source)
+    modules.previous.copy_((modules.labels + 1) % 6)  # the same clusters under other numbers
+    nmi = {d.metric: d for d in pretraining._judge(modules)}["NMI with the epoch before"]
+    assert nmi.value == pytest.approx(1)
+    assert nmi.chance < 0.6
+
+
+def test_more_clusters_than_crops_are_no_obstacle(training):
+    pretraining = training("deepcluster", "method.clusters=100", "method.epochs=1")
+    pretraining(lambda *words: None)

@@ -1,0 +1,98 @@
+"""Laws of what all methods share: schedules, optimisers, and the ranges of settings."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from augstudy.core.errors import UserError
+from augstudy.learn.methods.bigan import BiGAN
+from augstudy.learn.methods.moco import MoCo
+from augstudy.learn.methods.rotnet import RotNet
+
+
+def shares(*progress, **settings):
+    return [RotNet(**{"milestones": ()} | settings).lr_share(p) for p in progress]
+
+
+def test_constant_schedule_stays():
+    assert shares(0, 0.5, 1, schedule="constant") == [1, 1, 1]
+
+
+def test_cosine_schedule_goes_from_all_to_nothing():
+    assert shares(0, 0.5, 1, schedule="cosine") == pytest.approx([1, 0.5, 0])
+
+
+def test_steps_multiply_by_gamma_at_each_milestone():
+    at = (0, 0.29, 0.3, 0.59, 0.6, 1)
+    assert shares(*at, schedule="steps", milestones=(0.3, 0.6)) == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_exponential_is_constant_until_the_milestone_then_falls_to_gamma():
+    at = (0, 0.5, 0.75, 1)
+    assert shares(*at, schedule="exponential", milestones=(0.5,), gamma=0.01) == pytest.approx([1, 1, 0.1, 0.01])
+    assert shares(0, 0.5, 1, schedule="exponential", gamma=0.01) == pytest.approx([1, 0.1, 0.01])
+    assert shares(0, 1, schedule="exponential", milestones=(1.0,)) == [1, 1]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "steps", "exponential"])
+def test_warmup_rises_from_nothing_to_all_in_a_straight_line(schedule):
+    at = (0, 0.05, 0.1)
+    assert shares(*at, schedule=schedule, warmup=0.1, milestones=(0.5,)) == pytest.approx([0, 0.5, 1])
+
+
+def test_cosine_after_a_warmup_still_ends_at_nothing():
+    assert shares(0.2, 0.6, 1, schedule="cosine", warmup=0.2) == pytest.approx([1, 0.5, 0])
+
+
+def test_published_schedules():
+    """RotNet divides by 10 after 15, 30 and 45 of 50 epochs; BiGAN's second half falls to a hundredth."""
+    rotnet = [RotNet().lr * RotNet().lr_share(epoch / 50) for epoch in (0, 14, 15, 29, 30, 44, 45, 49)]
+    assert rotnet == pytest.approx([0.01, 0.01, 1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5])
+    assert [BiGAN().lr_share(p) for p in (0, 0.5, 1)] == pytest.approx([1, 1, 0.01])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
+)
+def test_optimizer_is_the_one_named_with_the_settings_given(optimizer, kind):
+    made = RotNet(optimizer=optimizer, lr=0.3, momentum=0.7, weight_decay=0.01).optimizer_for(
+        nn.Linear(2, 2).parameters()
+    )
+    assert type(made) is kind
+    assert made.defaults["lr"] == 0.3
+    assert made.defaults["weight_decay"] == 0.01
+    assert (made.defaults["momentum"] if optimizer == "sgd" else made.defaults["betas"][0]) == 0.7
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": -1},
+        {"batch_size": 1},
+        {"optimizer": "lamb"},
+        {"lr": -0.1},
+        {"lr": math.nan},
+        {"momentum": 1.0},
+        {"weight_decay": -1e-4},
+        {"schedule": "linear"},
+        {"milestones": (0.5, 1.5)},
+        {"gamma": 2.0},
+        {"warmup": 1.5},
+        {"momentum": 0.0, "nesterov": True},
+    ],
+)
+def test_a_setting_out_of_range_is_named(wrong):
+    with pytest.raises(UserError) as caught:
+        RotNet(**wrong)
+    assert next(iter(wrong)) in caught.value.what
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"dim": 0}, {"queue": 0}, {"ema": 1.1}, {"temperature": 0.0}, {"bn_splits": 65, "batch_size": 128}]
+)
+def test_a_moco_setting_out_of_range_is_named(wrong):
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        MoCo(**wrong)

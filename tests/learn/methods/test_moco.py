@@ -1,0 +1,171 @@
+"""Laws of MoCo, against slow references: the loss in NumPy, the queue as a Python list."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from augstudy.learn.methods.base import Batch, Context
+from augstudy.learn.methods.moco import MoCo, Queue
+
+
+def made(training, *overrides, seed=0):
+    modules, optimizers = training("moco", *overrides, seed=seed)._make()
+    return modules.train(), optimizers
+
+
+def batch_of(n=8, step=0, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    views = [torch.rand(n, 3, 16, 16, generator=generator) * 2 - 1 for _ in range(2)]
+    return Batch(views, torch.arange(n), step=step)
+
+
+def infonce(q, k, queue, temperature):
+    """Cross-entropy of finding each query's own key among it and the queue, one query at a time, in float64."""
+    q, k, queue = (t.detach().double().numpy() for t in (q, k, queue))
+    losses = []
+    for query, key in zip(q, k, strict=True):
+        logits = np.array([query @ key, *(query @ other for other in queue)]) / temperature
+        losses.append(np.log(np.exp(logits - logits.max()).sum()) + logits.max() - logits[0])
+    return np.mean(losses)
+
+
+@given(size=st.integers(1, 9), batches=st.lists(st.integers(1, 23), max_size=6))
+@settings(deadline=None, max_examples=60)
+def test_queue_is_a_ring_for_any_batch_size(size, batches):
+    queue, ring, place, number = Queue(size, 2), [], 0, 0.0
+    ring = queue.keys.tolist()
+    for n in batches:
+        keys = torch.arange(2 * n, dtype=torch.float).view(n, 2) + number
+        number += 2 * n
+        queue.push(keys)
+        for key in keys.tolist():
+            ring[place] = key
+            place = (place + 1) % size
+        assert queue.keys.tolist() == ring
+        assert int(queue.place) == place
+
+
+def test_queue_starts_with_unit_vectors():
+    torch.testing.assert_close(Queue(32, 5).keys.norm(dim=1), torch.ones(32))
+
+
+def test_loss_is_infonce_over_the_positive_and_the_queue(training):
+    modules, _ = made(training, "method.temperature=0.13", "method.ema=1")
+    batch = batch_of()
+    loss = modules.loss(batch)
+    q = modules._split(modules.query, batch.views[0])
+    expected = infonce(q, modules.fresh, modules.queue.keys, 0.13)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_symmetric_loss_is_the_mean_of_both_ways_with_the_same_queue(training):
+    modules, _ = made(training, "method.symmetric=true", "method.ema=1")
+    batch = batch_of()
+    loss = modules.loss(batch)
+    k2, k1 = modules.fresh.split(8)
+    ways = [
+        infonce(modules._split(modules.query, batch.views[i]), k, modules.queue.keys, modules.settings.temperature)
+        for i, k in ((0, k2), (1, k1))
+    ]
+    assert loss.item() == pytest.approx(sum(ways) / 2, rel=1e-5)
+
+
+def test_embeddings_are_unit_vectors(training):
+    modules, _ = made(training)
+    batch = batch_of()
+    modules.loss(batch)
+    torch.testing.assert_close(modules.fresh.norm(dim=1), torch.ones(8))
+    torch.testing.assert_close(modules.query(batch.views[0]).norm(dim=1), torch.ones(8))
+
+
+def test_keys_join_the_queue_only_after_the_logits(training):
+    modules, _ = made(training)
+    before = modules.queue.keys.clone()
+    modules.loss(batch_of())
+    assert torch.equal(modules.queue.keys, before)
+    modules.after_step()
+    assert torch.equal(modules.queue.keys[:8], modules.fresh)
+    assert torch.equal(modules.queue.keys[8:], before[8:])
+
+
+def test_keys_are_in_the_order_of_the_queries_whatever_the_shuffle(training):
+    modules, _ = made(training)
+    modules.eval()  # batch statistics would tell the order
+    for step in range(3):
+        batch = batch_of(step=step)
+        modules.loss(batch)
+        torch.testing.assert_close(modules.fresh, modules.key(batch.views[1]), rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norm_of_the_keys_sees_a_shuffled_batch(training):
+    """Half batches of another make-up give other keys; without the shuffle the statistics would leak the answer."""
+    modules, _ = made(training, "method.bn_splits=2", "method.ema=1")
+    batch = batch_of()
+    modules.loss(batch)
+    assert not torch.allclose(modules.fresh, modules._split(modules.key, batch.views[1]), atol=1e-3)
+
+
+@pytest.mark.parametrize("n", [5, 7, 10, 16])
+def test_parts_for_batch_norm_differ_by_one_sample_at_most(training, n):
+    modules, _ = made(training, "method.bn_splits=4")
+    if n // 4 >= 2:
+        assert modules.loss(batch_of(n)).isfinite()
+    sizes = []
+    modules.query.register_forward_pre_hook(lambda module, given: sizes.append(len(given[0])))
+    modules.eval()._split(modules.query, batch_of(n).views[0])
+    assert sum(sizes) == n
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("ema", [0, 0.25, 0.9, 1])
+def test_key_tower_follows_the_query_tower(training, ema):
+    modules, _ = made(training, f"method.ema={ema}")
+    with torch.no_grad():
+        for p in modules.query.parameters():
+            p.add_(torch.rand_like(p))
+    keys = [p.double().numpy() for p in modules.key.parameters()]
+    queries = [p.detach().double().numpy() for p in modules.query.parameters()]
+    keys = [k.copy() for k in keys]
+    modules.loss(batch_of())
+    for p, k, q in zip(modules.key.parameters(), keys, queries, strict=True):
+        np.testing.assert_allclose(p.numpy(), ema * k + (1 - ema) * q, rtol=1e-6, atol=1e-6)
+        if ema in (0, 1):
+            assert np.array_equal(p.numpy(), k if ema else q)
+
+
+def test_towers_start_equal_and_only_one_is_trained(training):
+    modules, _ = made(training)
+    for q, k in zip(modules.query.parameters(), modules.key.parameters(), strict=True):
+        assert torch.equal(q, k)
+        assert q.requires_grad
+        assert not k.requires_grad
+
+
+def test_diagnostics_put_the_loss_beside_the_log_of_the_number_of_candidates(training):
+    pretraining = training("moco", "method.queue=31")
+    modules, _ = pretraining._make()
+    found = {d.metric: d for d in pretraining._judge(modules)}
+    assert found["InfoNCE loss"].chance == pytest.approx(np.log(32))
+    assert found["top-1 of the positive"].chance == pytest.approx(100 / 32)
+
+
+def test_a_collapsed_embedding_shows_as_no_spread(training):
+    pretraining = training("moco")
+    modules, _ = pretraining._make()
+    last = [m for m in modules.query.head.modules() if isinstance(m, torch.nn.Linear)][-1]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.ones_(last.bias)
+    found = {d.metric: d.value for d in pretraining._judge(modules)}
+    assert found["std of embeddings"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("mlp", [True, False])
+def test_head_is_linear_in_version_1_and_has_two_layers_in_version_2(run_of, mlp):
+    run = run_of("moco")
+    settings_of = MoCo(mlp=mlp, queue=4, dim=6, bn_splits=2, batch_size=8)
+    modules = settings_of.modules(run.backbone.encoder(), Context(0, 16, 8))
+    linear = [m for m in modules.query.head.modules() if isinstance(m, torch.nn.Linear)]
+    assert len(linear) == (2 if mlp else 1)
+    assert linear[-1].out_features == 6
