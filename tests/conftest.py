@@ -20,7 +20,7 @@ from augstudy.learn.pretrain import Pretraining
 from augstudy.study.compose import compose, presets
 from augstudy.study.plan import Run, expand
 
-SMALL = "corpus.count=48 method.batch_size=16 backbone.width=0.125".split()
+SMALL = ["corpus.count=48", "method.batch_size=16", "backbone.width=0.125"]
 CLASSES = 3
 
 

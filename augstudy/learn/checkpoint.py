@@ -34,11 +34,15 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return state
     except Exception as error:  # torch raises half a dozen kinds for damaged files
-        reason = str(error).strip().splitlines()[0][:120]
         raise UserError(
-            f"the checkpoint {path} is damaged ({reason})",
+            f"the checkpoint {path} is damaged ({first_line(error)})",
             "Delete this file and run again: this one run starts anew, finished ones are kept.",
         ) from None
+
+
+def first_line(error: Exception) -> str:
+    """What a library says is wrong, short enough for one line; its kind if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
 
 
 def save_encoder(folder: RunFolder, encoder: Encoder, backbone: str, settings: dict[str, Any]) -> None:
@@ -68,7 +72,7 @@ def load_encoder(folder: RunFolder) -> Encoder:
         encoder: Encoder = build(registry.find("learn.backbones", card["backbone"]), card["settings"], "card").encoder()
         encoder.load_state_dict(load_file(folder.encoder))
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
-        raise UserError(f"{folder.encoder} cannot be read ({str(error).splitlines()[0][:120]})", fix) from None
-    if fingerprint(encoder) != card["fingerprint"]:
+        raise UserError(f"{folder.encoder} cannot be read ({first_line(error)})", fix) from None
+    if fingerprint(encoder) != card.get("fingerprint"):
         raise UserError(f"{folder.encoder} holds other weights than its card says", fix)
     return encoder.eval()

@@ -128,9 +128,9 @@ class Pretraining:
 
     def _set_lr(self, optimizers: dict[str, torch.optim.Optimizer], progress: float) -> float:
         lr = self.method.lr * self.method.lr_share(progress)
-        for optimizer in optimizers.values():
+        for name, optimizer in optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * self.method.pace(name)
         return lr
 
     def _batch(self, index: Tensor, epoch: int, step: int = 0) -> Batch:

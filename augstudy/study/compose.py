@@ -19,11 +19,13 @@ from omegaconf.errors import OmegaConfBaseException
 from augstudy.core.build import build, settings
 from augstudy.core.errors import UserError, nearest
 from augstudy.core.store import read_yaml
-from augstudy.study.plan import SECTIONS, Data, Image, Study
+from augstudy.study.plan import Data, Image, Study
+from augstudy.study.sections import SECTIONS
 
 __all__ = ["compose", "configs_folder", "presets"]
 
 ROW_SECTIONS = (*SECTIONS, "image")
+MAPPINGS = (*SECTIONS, "methods", "features", "sweep")
 
 
 @cache
@@ -52,15 +54,17 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> Study:
     written = read_yaml(path)
     if not isinstance(written, dict):
         raise UserError(f"{path} is not a study: it holds no mapping", "See studies/single_image_A.yaml for one.")
-    fixed, sweep, plain = _sort(overrides)
-    node = _hydra(path, plain)
-    for key in written:
+    for key, value in written.items():
         if key not in (*_study_keys(), "defaults"):
             raise UserError(f"{path}: unknown key {key!r}", nearest(str(key), _study_keys()))
+        if key in MAPPINGS:
+            _section(value, f"{path}: {key}")
+    fixed, sweep, plain = _sort(overrides)
+    node = _hydra(path, plain)
     node["name"] = path.stem if node.get("scale") == _own_scale(written) else f"{path.stem}-{node.get('scale')}"
     node["command"] = shlex.join(["augstudy", "run", str(path), *overrides])
     study = _study({**node, "overrides": fixed}, str(path))
-    return replace(study, methods=_without_said(study.methods, written), sweep={**study.sweep, **sweep})
+    return replace(study, methods=_without_said(study.methods, written, plain), sweep={**study.sweep, **sweep})
 
 
 def _study_keys() -> list[str]:
@@ -83,7 +87,7 @@ def _study(node: dict[str, Any], where: str) -> Study:
         node[key] = tuple(value)
     probes = node.get("probes", ["linear"])
     node["probes"] = {_text(name, f"{where}: probes"): {} for name in probes} if isinstance(probes, list) else probes
-    for key in (*SECTIONS, "methods", "features", "sweep"):
+    for key in MAPPINGS:
         node[key] = _section(node.get(key), f"{where}: {key}")
     node["probes"] = _sections(node["probes"], f"{where}: probes")
     node["methods"] = {
@@ -126,7 +130,9 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     return value
 
 
-def _without_said(methods: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _without_said(
+    methods: Mapping[str, Any], written: Mapping[str, Any], typed: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """Sections of single methods, less what the study file says for all rows: it beats its scale, even there."""
     own = written.get("methods") or {}
     left: dict[str, dict[str, Any]] = {}
@@ -134,6 +140,7 @@ def _without_said(methods: Mapping[str, Any], written: Mapping[str, Any]) -> dic
         left[name] = {}
         for section, node in sections.items():
             said = set(_section(written.get(section), section)) - set((own.get(name) or {}).get(section) or {})
+            said -= {key for key in said if f"++methods.{name}.{section}.{key}" in (t.split("=")[0] for t in typed)}
             left[name][section] = {key: value for key, value in node.items() if key not in said}
     return left
 
@@ -157,7 +164,7 @@ def _sort(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, list[Any]
         override = _parse(text)
         key = override.key_or_group
         if key.split(".")[0] not in _study_keys():
-            raise UserError(f"override {text!r}: unknown key {key!r}", nearest(key, [*_study_keys(), *fixed]))
+            raise UserError(f"override {text!r}: unknown key {key!r}", nearest(key.split(".")[0], _study_keys()))
         if key.split(".")[0] in ROW_SECTIONS and "." not in key:
             key = f"{key}.name"  # backbone=conv5 is short for backbone.name=conv5
         if key.split(".")[0] not in ROW_SECTIONS:

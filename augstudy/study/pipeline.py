@@ -1,7 +1,6 @@
 """The story of a study: image -> corpus -> pretrain -> features -> probes -> record, then table and figures."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,12 +28,13 @@ from augstudy.data.images import ImageUsed, find_image, load_image
 from augstudy.evaluate.features import Extraction
 from augstudy.evaluate.probes.base import Probe
 from augstudy.learn.checkpoint import load_encoder, save_encoder
-from augstudy.learn.methods.base import Context, Diagnostic
+from augstudy.learn.methods.base import Diagnostic
 from augstudy.learn.pretrain import Pretraining
 from augstudy.study.compose import presets
 from augstudy.study.plan import Image, Run, Study, expand
 from augstudy.study.progress import Reporter
-from augstudy.study.provenance import provenance
+from augstudy.study.provenance import image_facts, plain, provenance
+from augstudy.study.trial import try_networks
 
 __all__ = ["Laboratory", "Planned"]
 
@@ -282,41 +282,6 @@ class Laboratory:
             },
             **provenance(self.fabric.device, self.study.precision),
         }
-
-
-def try_networks(run: Run) -> None:
-    """Build a run's networks without memory, to find now what they would refuse after the rows before it.
-
-    Raises:
-        UserError: the method or the backbone cannot take views of this size.
-    """
-    size, where = run.view.size, f"row {run.label!r}"
-    with torch.device("meta"):
-        encoder = run.backbone.encoder()
-        try:
-            run.method.modules(encoder, Context(run.seed, size, count=1, classes=2))
-            if run.method.trains:
-                encoder(torch.empty(2, 3, size, size))
-        except UserError as error:
-            raise error.at(where) from None
-        except RuntimeError:
-            what = f"{where}: views of {size} px are too small for {run.backbone_name}"
-            raise UserError(what, "Set view.size to more, or name another backbone.") from None
-
-
-def image_facts(image: ImageUsed | None) -> dict[str, Any] | None:
-    """An image for people: what was asked, what was used, and whose it is."""
-    if image is None:
-        return None
-    names: Sequence[str] = ("asked", "sha256", "licence", "credit")
-    return {"used": image.name, "label": image.label} | {name: getattr(image, name) for name in names}
-
-
-def plain(value: Any) -> Any:
-    """Tuples as lists, for YAML."""
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    return [plain(v) for v in value] if isinstance(value, tuple | list) else value
 
 
 def save_array(path: Path, array: np.ndarray[Any, Any]) -> None:

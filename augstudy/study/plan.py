@@ -12,11 +12,10 @@ from augstudy.core.errors import UserError, nearest
 from augstudy.data.corpus import Recipe
 from augstudy.learn.backbones.base import Backbone
 from augstudy.learn.methods.base import Method
+from augstudy.study.sections import SECTIONS, as_sections, check_methods, named
 
-__all__ = ["SECTIONS", "Data", "Image", "Run", "Study", "expand"]
+__all__ = ["Data", "Image", "Run", "Study", "expand"]
 
-# Parts of a run that a study, a row, a sweep or the command line may set, each in a section of its own.
-SECTIONS = ("method", "backbone", "view", "corpus")
 REGIMES = ("none", "single_image", "full")
 
 
@@ -137,7 +136,7 @@ def expand(study: Study, presets: Mapping[str, Mapping[str, Any]]) -> list[Run]:
         UserError: any setting of any row that is unknown, of a wrong type or out of range; names row and key.
     """
     _check_lists(study)
-    _check_methods(study)
+    check_methods(study.method, study.methods)
     rows = [_Row.of(row, number, study) for number, row in enumerate(study.rows)]
     _check_keys([*study.sweep, *study.overrides], rows)
     runs = []
@@ -168,25 +167,6 @@ def _check_lists(study: Study) -> None:
             raise UserError(f"rows: two rows are labelled {label!r}", "Give each row a label of its own.")
 
 
-def _check_methods(study: Study) -> None:
-    """Settings for all methods, or for one, may go unused in a study, but none may be misspelt."""
-    methods = {name: settings(registry.find("learn.methods", name)) for name in registry.names("learn.methods")}
-    sections: dict[str, Mapping[str, Any]] = {"method": study.method}
-    known = {"method": sorted({key for keys in methods.values() for key in keys})}
-    for name, own in study.methods.items():
-        if name not in methods:
-            raise UserError(f"methods: unknown method {name!r}", nearest(name, methods))
-        for section in own:
-            if section not in SECTIONS:
-                raise UserError(f"methods: {name}: unknown key {section!r}", nearest(section, SECTIONS))
-        sections[f"methods: {name}: method"] = own.get("method", {})
-        known[f"methods: {name}: method"] = methods[name]
-    for where, node in sections.items():
-        for key in node:
-            if key not in known[where]:
-                raise UserError(f"{where}: unknown key {key!r}", nearest(str(key), known[where]))
-
-
 @dataclass(frozen=True)
 class _Row:
     """A row as the study wrote it, its place in the file kept for errors."""
@@ -208,7 +188,7 @@ class _Row:
         if not isinstance(row.get("label"), str):
             raise UserError(f"{where}: it has no label", "Give it one: label: what the table shall call it.")
         where = f"{where} ({row['label']})"
-        sections = {name: _named(row.get(name, {}), f"{where}: {name}") for name in SECTIONS}
+        sections = {name: named(row.get(name, {}), f"{where}: {name}") for name in SECTIONS}
         name = sections["method"].pop("name", None)
         if name is None:
             raise UserError(f"{where}: it has no method", nearest("", registry.names("learn.methods")))
@@ -224,7 +204,7 @@ class _Row:
         if method.trains != (data != "none"):
             raise UserError(f"{where}: data: {data} does not fit method {name}", "Leave data out of this row.")
         image = row.get("image", {})
-        image = build(Image, {**asdict(study.image), **_named(image, f"{where}: image")}, f"{where}: image")
+        image = build(Image, {**asdict(study.image), **named(image, f"{where}: image")}, f"{where}: image")
         return cls(where, row["label"], name, data, image, sections)
 
     def takes(self, key: str) -> bool:
@@ -245,7 +225,7 @@ class _Row:
         """The parts of this row's runs at one point of the sweep."""
         preset, own = presets.get(self.method, {}), study.methods.get(self.method, {})
         layers = [preset, asdict_sections(study, self.takes), own, self.sections]
-        late = _as_sections({k: v for k, v in {**study.overrides, **chosen}.items() if self.takes(k)})
+        late = as_sections({k: v for k, v in {**study.overrides, **chosen}.items() if self.takes(k)})
         merged = {
             name: {k: v for layer in [*layers, late] for k, v in layer.get(name, {}).items()} for name in SECTIONS
         }
@@ -277,24 +257,6 @@ def asdict_sections(study: Study, takes: Any) -> dict[str, dict[str, Any]]:
         name: {k: v for k, v in getattr(study, name).items() if name != "method" or takes(f"method.{k}")}
         for name in SECTIONS
     }
-
-
-def _named(node: Any, where: str) -> dict[str, Any]:
-    """A section as a mapping; a bare word is its name."""
-    if isinstance(node, str):
-        return {"name": node}
-    if isinstance(node, Mapping):
-        return dict(node)
-    raise UserError(f"{where} is {node!r}, neither a name nor settings", "Write a name, or {name: ..., key: value}.")
-
-
-def _as_sections(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """{"method.lr": 1} -> {"method": {"lr": 1}}."""
-    sections: dict[str, dict[str, Any]] = {}
-    for key, value in values.items():
-        section, _, name = key.partition(".")
-        sections.setdefault(section, {})[name] = value
-    return sections
 
 
 def _check_keys(keys: Sequence[str], rows: Sequence[_Row]) -> None:

@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -10,7 +11,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["provenance"]
+from augstudy.data.images import ImageUsed
+
+__all__ = ["image_facts", "plain", "provenance"]
 
 PACKAGES = ("augstudy", "torch", "torchvision", "kornia", "lightly", "pytorch-lightning", "numpy", "scikit-learn")
 
@@ -52,3 +55,18 @@ def processor() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def image_facts(image: ImageUsed | None) -> dict[str, Any] | None:
+    """An image for people: what was asked, what was used, and whose it is."""
+    if image is None:
+        return None
+    names: Sequence[str] = ("asked", "sha256", "licence", "credit")
+    return {"used": image.name, "label": image.label} | {name: getattr(image, name) for name in names}
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists, for YAML."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, tuple | list) else value

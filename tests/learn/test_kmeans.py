@@ -1,5 +1,7 @@
 """Laws of k-means and whitening, against NumPy and scikit-learn."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -48,7 +50,7 @@ def test_the_best_of_some_starts_is_as_good_as_scikit_learns_best():
 def test_more_iterations_never_do_worse():
     x = blobs(3.0)
     found = [inertia(x, *kmeans(x, 8, iterations, 0, "test")[:2]) for iterations in range(1, 12)]
-    assert all(after <= before * (1 + 1e-6) for before, after in zip(found, found[1:], strict=False))
+    assert all(after <= before * (1 + 1e-6) for before, after in pairwise(found))
 
 
 def test_labels_are_the_nearest_of_the_centroids_returned():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, cholesky_solve
-from torch.linalg import LinAlgError, cholesky
+from torch.linalg import cholesky
 from torch.nn.functional import one_hot
 
 from augstudy.core import rng
@@ -81,7 +81,7 @@ def ridge(x: Tensor, y: Tensor, penalties: list[float]) -> tuple[Tensor, Tensor]
     x, y = x - centre, y - mean
     try:
         weights = solve(x.T @ x, x.T @ y, penalties)
-    except LinAlgError:  # single precision is too rough for features that all but repeat each other
+    except RuntimeError:  # single precision is too rough for features that all but repeat each other
         x = x.double()
         weights = solve(x.T @ x, x.T @ y.double(), penalties)
     return weights, mean - centre @ weights

@@ -150,6 +150,10 @@ class Method(ABC):
     def modules(self, encoder: Encoder, context: Context) -> Modules:
         """Everything that is trained, around this encoder."""
 
+    def pace(self, group: str) -> float:
+        """What share of the learning rate the optimiser of this group takes."""
+        return 1.0
+
     def optimizers(self, modules: Modules) -> dict[str, torch.optim.Optimizer]:
         """One optimiser for each group."""
         return {name: self.optimizer_for(params) for name, params in modules.groups().items()}

@@ -1,0 +1,50 @@
+"""Sections: the parts of a run that a study, a row, a sweep or the command line may set."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from augstudy.core import registry
+from augstudy.core.build import settings
+from augstudy.core.errors import UserError, nearest
+
+__all__ = ["SECTIONS", "as_sections", "check_methods", "named"]
+
+SECTIONS = ("method", "backbone", "view", "corpus")
+
+
+def named(node: Any, where: str) -> dict[str, Any]:
+    """A section as a mapping; a bare word is its name."""
+    if isinstance(node, str):
+        return {"name": node}
+    if isinstance(node, Mapping):
+        return dict(node)
+    raise UserError(f"{where} is {node!r}, neither a name nor settings", "Write a name, or {name: ..., key: value}.")
+
+
+def as_sections(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """{"method.lr": 1} -> {"method": {"lr": 1}}."""
+    sections: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        sections.setdefault(section, {})[name] = value
+    return sections
+
+
+def check_methods(method: Mapping[str, Any], methods: Mapping[str, Mapping[str, Any]]) -> None:
+    """Settings for all methods, or for one, may go unused in a study, but none may be misspelt.
+
+    Raises:
+        UserError: an unknown method, section or setting.
+    """
+    known = {name: settings(registry.find("learn.methods", name)) for name in registry.names("learn.methods")}
+    _check(method, {key for keys in known.values() for key in keys}, "method: unknown key")
+    _check(methods, known, "methods: unknown method")
+    for name, sections in methods.items():
+        _check(sections, SECTIONS, f"methods: {name}: unknown key")
+        _check(sections.get("method", {}), known[name], f"methods: {name}: method: unknown key")
+
+
+def _check(found: Iterable[str], known: Iterable[str], what: str) -> None:
+    for key in found:
+        if key not in known:
+            raise UserError(f"{what} {key!r}", nearest(str(key), known))

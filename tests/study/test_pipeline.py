@@ -1,0 +1,139 @@
+"""What is wrong is found before anything is trained, and every published study can be built at every scale."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from augstudy.core.errors import UserError
+from augstudy.learn.methods.base import Context
+from augstudy.study.check import inspect
+from augstudy.study.compose import compose, configs_folder
+from augstudy.study.pipeline import Laboratory
+
+STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
+SCALES = sorted(path.stem for path in (configs_folder() / "scale").glob("*.yaml"))
+PHOTOS = "probe_data: {name: photos, settings: {train_per_class: 5, test_per_class: 5}}\n"
+HERE = "image: {name: hubble}\n" + PHOTOS
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_study_composes_and_builds_at_every_scale(path, scale, tmp_path):
+    """Without a network: images and data fall back, or the study names some that are here."""
+    laboratory = Laboratory(compose(path, [f"scale={scale}"]), tmp_path)
+    assert laboratory.study.scale == scale
+    assert len({(run.label, run.seed, *run.axes.items()) for run in laboratory.runs}) == len(laboratory.runs)
+    with torch.device("meta"):
+        for run in laboratory.runs:
+            context = Context(run.seed, run.view.size, run.recipe.count, 10)
+            modules = run.method.modules(run.backbone.encoder(), context)
+            assert not run.method.trains or run.method.optimizers(modules)
+            assert run.view.graph().out_size((run.recipe.size,) * 2) == (run.view.size,) * 2
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_study_can_be_checked_at_smoke_scale(path, tmp_path):
+    laboratory = Laboratory(compose(path, ["scale=smoke"]), tmp_path)
+    rows = inspect(laboratory)
+    assert sum(row["seeds"] for row in rows) == len(laboratory.runs)
+    assert all(row["seen"] == row["crops"] * row["epochs"] for row in rows)
+    assert not list(tmp_path.iterdir())  # nothing was written
+
+
+def lab(write, tmp_path, text="", *overrides, **parts):
+    return Laboratory(compose(write(HERE + text, **parts), overrides), tmp_path / "results")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("probes: [lienar]", ["lienar", "'linear'"]),
+        ("probes: {linear: {penalty: 1}}", ["linear", "penalty"]),
+        ("figures: [layer_curve]", ["layer_curve", "'layer_curves'"]),
+        ("features: {trian: 3}", ["features", "trian", "'train'"]),
+        ("device: gpu", ["device", "gpu"]),
+        ("precision: banana", ["precision", "banana", "32-true"]),
+    ],
+)
+def test_a_mistake_beyond_the_rows_is_told_at_once(write, tmp_path, text, words):
+    with pytest.raises(UserError) as caught:
+        lab(write, tmp_path, text)
+    assert len(str(caught.value).splitlines()) == 2
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("{label: odd, method: bigan, view: {size: 24}}", ["odd", "24", "view.size"]),
+        ("{label: tiny, method: rotnet, backbone: alexnet}", ["tiny", "16 px", "alexnet", "view.size"]),
+    ],
+)
+def test_networks_that_cannot_take_the_view_are_told_before_any_training(write, tmp_path, row, words):
+    with pytest.raises(UserError) as caught:
+        lab(write, tmp_path, rows=f"rows: [{{label: random, method: random}}, {row}]\n")
+    assert len(str(caught.value).splitlines()) == 2
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_an_unreadable_image_is_told_before_any_training(write, tmp_path):
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"\x89PNG and no more")
+    with pytest.raises(UserError, match=r"broken\.png"):
+        lab(write, tmp_path, "", f"image={path}")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_missing_set_without_fallback_is_told_before_any_training(write, tmp_path):
+    laboratory = Laboratory(compose(write("image: {name: hubble}")), tmp_path)  # cifar10, unless told otherwise
+    with pytest.raises(UserError, match="CIFAR-10"):
+        laboratory.index()
+
+
+def test_substitutions_are_said(write, tmp_path):
+    text = "image: {name: A, fallback: coffee}\nprobe_data: {name: cifar10, fallback: photos}\n"
+    laboratory = Laboratory(compose(write(text)), tmp_path)
+    notes = laboratory.substitutions()
+    assert len(notes) == 2
+    assert "image A cannot be had: using coffee" in notes[0]
+    assert "cifar10 cannot be had: probing on photos" in notes[1]
+    index = laboratory.index()
+    assert index["image"]["label"] == "coffee (fallback for A)"
+    assert index["probe_data"]["label"] == "photos (fallback for cifar10)"
+
+
+def test_photos_leave_out_the_photograph_that_encoders_see(write, tmp_path):
+    assert "hubble" not in lab(write, tmp_path).labelled.classes
+    assert "coffee" in lab(write, tmp_path).labelled.classes
+
+
+def test_the_content_of_an_image_names_the_run_not_its_path(write, tmp_path, picture_file):
+    copy, changed = tmp_path / "copy.png", tmp_path / "changed.png"
+    copy.write_bytes(picture_file.read_bytes())
+    with Image.open(picture_file) as image:
+        image.rotate(180).save(changed)
+    keys = [
+        [p.key for p in lab(write, tmp_path, "", f"image={path}").planned] for path in (picture_file, copy, changed)
+    ]
+    assert keys[0] == keys[1]
+    assert keys[0][0] == keys[2][0]  # random weights see no image
+    assert keys[0][1] != keys[2][1]
+
+
+def test_a_probe_is_named_by_its_settings_its_data_and_how_features_are_read(write, tmp_path):
+    texts = [
+        "probes: {knn: {k: 5}}",
+        "probes: {knn: {k: 6}}",
+        "probes: {knn: {k: 5}}\nfeatures: {dims: 64}",
+        "probes: {knn: {k: 5}}\nimage: {name: coffee}",
+    ]
+    keys = []
+    for text in texts:
+        head = HERE if "image" not in text else PHOTOS
+        keys.append(Laboratory(compose(write(head + text)), tmp_path).probe_key("knn"))
+    assert len(set(keys)) == len(keys)
+    assert Laboratory(compose(write(HERE + texts[0])), tmp_path).probe_key("knn") == keys[0]

@@ -1,0 +1,162 @@
+"""The command line: help, and the contract for errors: exit code 2, two lines on stderr, no traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from augstudy import cli
+
+COMMANDS = ("run", "check", "preview", "table", "figures", "data")
+STUDY = """defaults: [/study, /scale: smoke, _self_]
+image: {name: hubble}
+probe_data: {name: photos}
+rows:
+  - {label: random, method: random}
+  - {label: rot, method: rotnet}
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    path = tmp_path / "toy.yaml"
+    path.write_text(STUDY)
+    return path
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """`call("run", path)` -> exit code, stdout, stderr of the real entry point, results under tmp_path."""
+
+    def called(*words):
+        monkeypatch.setattr(sys, "argv", ["augstudy", *map(str, words)])
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        captured = capsys.readouterr()
+        return caught.value.code or 0, captured.out, captured.err
+
+    return called
+
+
+def test_help_names_every_command_and_says_what_each_is_for():
+    runner = CliRunner()
+    whole = runner.invoke(cli.app, ["--help"])
+    assert whole.exit_code == 0
+    for command in COMMANDS:
+        assert command in whole.output
+        own = runner.invoke(cli.app, [command, "--help"])
+        assert own.exit_code == 0
+        assert "Usage" in own.output
+    assert "--results" in runner.invoke(cli.app, ["run", "--help"]).output
+    assert "--dry-run" in runner.invoke(cli.app, ["run", "--help"]).output
+
+
+def wrong(tmp_path, study):
+    """Mistakes, each with the words that stderr must name."""
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    occupied = tmp_path / "occupied"
+    occupied.write_text("a file")
+    other = tmp_path / "other.yaml"
+    other.write_text(STUDY.replace("method: rotnet", "method: rotnett"))
+    misspelt = tmp_path / "misspelt.yaml"
+    misspelt.write_text(STUDY + "sede: [0]\nfigurs: []\n")
+    return {
+        "a missing study": (["run", tmp_path / "nothing.yaml"], ["nothing.yaml"]),
+        "a list": (["run", broken.parent], [str(tmp_path)]),
+        "nonsense": (["run", study, "scale=smoke", "method.nonsense=1"], ["method.nonsense"]),
+        "unknown method": (["run", other], ["rows[1] (rot)", "rotnett", "'rotnet'"]),
+        "misspelt key": (["run", misspelt], ["misspelt.yaml", "sede"]),
+        "misspelt override": (["run", study, "veiw.size=3"], ["veiw.size", "'view'"]),
+        "wrong type": (["run", study, "method.epochs=many"], ["epochs", "many"]),
+        "results is a file": (["run", study, "--results", occupied], [str(occupied), "--results"]),
+        "check: results is a file": (["check", study, "--results", occupied], [str(occupied)]),
+        "unreadable image": (["run", study, f"image={broken}"], [str(broken)]),
+        "missing image": (["run", study, f"image={tmp_path / 'no.png'}"], ["no.png"]),
+        "image without network": (["run", study, "image=A"], ["'A'", "fallback"]),
+        "check: missing study": (["check", study, tmp_path / "nothing.yaml"], ["nothing.yaml"]),
+        "check: an override": (["check", study, "method.nonsense=1"], ["method.nonsense"]),
+        "preview: unreadable image": (["preview", study, f"image={broken}"], [str(broken)]),
+        "dry run: unreadable image": (["run", study, f"image={broken}", "--dry-run"], [str(broken)]),
+        "table without results": (["table", study], ["toy"]),
+        "figures without results": (["figures", "toy"], ["toy"]),
+        "table in a file": (["table", "toy", "--results", occupied], ["occupied"]),
+    }
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        *("a missing study", "a list", "nonsense", "unknown method", "misspelt key", "misspelt override"),
+        *("wrong type", "results is a file", "check: results is a file", "unreadable image", "missing image"),
+        *("image without network", "check: missing study", "check: an override", "preview: unreadable image"),
+        *("dry run: unreadable image", "table without results", "figures without results", "table in a file"),
+    ],
+)
+def test_a_mistake_is_two_lines_and_exit_code_2(mistake, call, tmp_path, study):
+    arguments, words = wrong(tmp_path, study)[mistake]
+    code, _, err = call(*arguments)
+    assert code == 2
+    lines = err.splitlines()
+    assert len(lines) == 2, err
+    assert lines[0].startswith("error: ")
+    assert all(line.strip() for line in lines)
+    assert "Traceback" not in err
+    for word in words:
+        assert str(word) in err
+
+
+def test_a_mistake_leaves_no_results_behind(call, study, tmp_path):
+    call("run", study, "method.nonsense=1")
+    assert not (tmp_path / "results").exists()
+
+
+def test_brackets_in_a_name_are_not_taken_for_markup(call, tmp_path):
+    _, _, err = call("run", tmp_path / "[red]no.yaml")
+    assert "[red]no.yaml" in err
+
+
+def test_the_error_contract_holds_for_the_installed_command(tmp_path):
+    """Once for real: in a process of its own, with whatever libraries print at their import."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("augstudy"), "run", tmp_path / "nothing.yaml"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 2, done.stderr
+    assert "nothing.yaml" in done.stderr
+
+
+def test_check_lists_every_row_and_trains_nothing(call, study, tmp_path):
+    code, out, err = call("check", study, "seeds=[0,1]", "method.epochs=1,3")
+    assert (code, err) == (0, "")
+    assert "random" in out
+    assert "rot, method.epochs=1" in out
+    assert "rot, method.epochs=3" in out
+    assert not list(tmp_path.rglob("runs"))
+
+
+def test_a_dry_run_is_a_check(call, study):
+    assert call("run", study, "--dry-run")[1] == call("check", study)[1]
+
+
+def test_preview_writes_a_picture(call, study, tmp_path):
+    code, out, _ = call("preview", study, "corpus.count=40", "--out", tmp_path / "look.png")
+    assert code == 0
+    assert "look.png" in out.replace("\n", "")
+    assert (tmp_path / "look.png").stat().st_size > 1000
+
+
+def test_data_list_names_images_with_licences_and_sets(call):
+    code, out, _ = call("data", "list")
+    assert code == 0
+    for word in ("hubble", "CC0", "cifar10", "photos"):
+        assert word in out
