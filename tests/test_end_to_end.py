@@ -133,7 +133,7 @@ def test_a_second_run_trains_nothing_and_changes_no_number(own, study):
 def test_a_new_probe_is_measured_without_training(own, study):
     before = {name: times(own, name) for name in ("checkpoint.pt", "encoder.safetensors")}
     linear = top1(pd.read_csv(own / "table.csv"))
-    run(study, own.parent, "probes=[linear,knn]")
+    run(study, own.parent, "probes=[linear,knn]", "figures=[]")
     assert {name: times(own, name) for name in before} == before
     frame = pd.read_csv(own / "table.csv")
     assert list(top1(frame, "linear")["value"]) == list(linear["value"])
@@ -145,7 +145,7 @@ def test_a_new_row_trains_only_itself(own, study):
     longer = own.parent / "toy.yaml"
     row = "  - {label: RotNet again, method: {name: rotnet, epochs: 1}}\n"
     longer.write_text(study.read_text().replace("corpus: {", f"{row}corpus: {{", 1))
-    run(longer, own.parent)
+    run(longer, own.parent, "figures=[]")
     after = times(own, "checkpoint.pt")
     assert before.items() < after.items()
     assert len(after) == len(before) + 1
@@ -156,7 +156,7 @@ def test_a_record_lost_after_training_costs_no_training(own, study):
     """As after a kill between the last epoch and the record: the checkpoint is complete."""
     table, checkpoints = (own / "table.csv").read_bytes(), times(own, "checkpoint.pt")
     (runs_of(own)["RotNet"] / "record.json").unlink()
-    run(study, own.parent)
+    run(study, own.parent, "figures=[]")
     assert times(own, "checkpoint.pt") == checkpoints
     assert (own / "table.csv").read_bytes() == table
 
@@ -183,7 +183,7 @@ def test_seeds_repeat_with_other_numbers_and_the_table_counts_them(study, own):
 def test_a_row_that_diverges_is_recorded_and_the_study_goes_on(study, tmp_path):
     path = tmp_path / "toy.yaml"
     path.write_text(study.read_text().replace("rotnet, epochs: 5", "rotnet, lr: 1e30"))
-    output = run(path, tmp_path)
+    output = run(path, tmp_path, "figures=[]")
     assert "FAILED" in output
     records = {k: json.loads((v / "record.json").read_text()) for k, v in runs_of(tmp_path / "toy").items()}
     assert [records[row]["status"] for row in ROWS] == ["finished", "failed", "finished"]
@@ -213,7 +213,7 @@ def test_a_study_killed_in_the_middle_of_a_method_goes_on_to_the_same_table(fini
     assert not (killed["RotNet"] / "record.json").exists()
     assert not killed["MoCo"].exists()
 
-    run(study, tmp_path)
+    run(study, tmp_path, "figures=[]")
     assert (tmp_path / "toy" / "table.csv").read_bytes() == (finished / "table.csv").read_bytes()
     for label, folder in killed.items():
         whole = (runs_of(finished)[label] / "encoder.safetensors").read_bytes()

@@ -42,9 +42,9 @@ class Recipe:
         rotation, shear: largest angles, in degrees.
         flip_p: probability of a horizontal flip.
         brightness, contrast, saturation, hue, jitter_p: see `ColorJitter`.
-        border: "valid" keeps every crop inside the image; "reflect" and "black" let it look beyond. (The script blackens
-            whatever lies outside the resized box, so 29 % of its crops have black corners; "black" does so only outside
-            the image.)
+        border: "valid" keeps every crop inside the image; "reflect" and "black" let it look beyond. (The script
+            blackens whatever lies outside the resized box, so 29 % of its crops have black corners; "black" does so
+            only outside the image.)
         antialias: False reads the image as grid_sample does.
 
     Source: Asano, Rupprecht, Vedaldi, "A critical analysis of self-supervision", ICLR 2020, section 3, and its
