@@ -109,6 +109,7 @@ class DeepCluster(Method):
         iterations: k-means steps.
         hidden: widths of the fully connected layers between encoder and classifier.
         dropout: before each of them.
+        head_lr: largest learning rate of the classifier, which starts anew each epoch.
 
     Source: Caron et al., ECCV 2018, and its released code.
     """
@@ -122,6 +123,7 @@ class DeepCluster(Method):
     iterations: int = 20
     hidden: tuple[int, ...] = (4096, 4096)
     dropout: float = 0.5
+    head_lr: float = 0.05
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -129,12 +131,17 @@ class DeepCluster(Method):
         check_range("pca", self.pca, 1)
         check_range("iterations", self.iterations, 1)
         check_range("dropout", self.dropout, 0, 1)
+        check_range("head_lr", self.head_lr, 0)
+        check_range("lr", self.lr, 1e-12)
 
     def modules(self, encoder: Encoder, context: Context) -> DeepClusterModules:
         return DeepClusterModules(encoder, self, context)
 
+    def pace(self, group: str) -> float:
+        return self.head_lr / self.lr if group == "head" else 1.0
+
     def optimizers(self, modules: Modules) -> dict[str, torch.optim.Optimizer]:
         """The classifier has plain SGD of its own: without momentum, nothing of the last epoch's clusters stays."""
         groups = modules.groups()
-        head = torch.optim.SGD(groups["head"], self.lr, weight_decay=self.weight_decay)
+        head = torch.optim.SGD(groups["head"], self.head_lr, weight_decay=self.weight_decay)
         return {"trunk": self.optimizer_for(groups["trunk"]), "head": head}
