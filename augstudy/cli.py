@@ -153,7 +153,7 @@ def redraw(folder: StudyFolder, only: list[str] | None) -> None:
     loaded = load(folder)
     paths = [*tables.write(loaded), *draw(loaded, only)]
     console.print(tables.rich_table(loaded))
-    console.print(f"results in {escape(str(folder.path))}: {', '.join(escape(p.name) for p in paths)}")
+    console.print(f"results in {escape(str(folder.path))}: {', '.join(escape(p.name) for p in paths)}", soft_wrap=True)
 
 
 def folder_of(study: str, results: Path) -> StudyFolder:

@@ -64,18 +64,18 @@ class Reporter:
             self.spoken = now
             left = (total - done) / rate
             line = f"{self.label}: step {done}/{total}, {rate:.1f} steps/s, {left:.0f} s left, {note}"
-            self.console.print(line, markup=False, highlight=False)
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def end(self, record: dict[str, Any]) -> None:
         """A run is over; its last layer's first metric is told, or why it failed."""
         self.close()
         if record["status"] == "failed":
-            self.console.print(f"{self.label}: FAILED, {record['reason']}", markup=False, style="red")
+            self.console.print(f"{self.label}: FAILED, {record['reason']}", markup=False, style="red", soft_wrap=True)
             return
         last = record["layers"][-1]
         metrics = [m for e in record["evaluations"][-1:] for m in e["metrics"] if m["metric"] == "top1"]
         top1 = " ".join(f"{m['layer']} {m['value']:.1f}" for m in metrics) or last
-        self.console.print(f"{self.label}: {record['seconds']:.0f} s, top-1 % {top1}", markup=False, highlight=False)
+        self.console.print(f"{self.label}: {record['seconds']:.0f} s, top-1 % {top1}", markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Take the bar away."""
