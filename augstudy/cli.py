@@ -171,11 +171,19 @@ def listing(path: str, rows: list[dict[str, Any]]) -> Table:
     return found
 
 
+def on_disk(error: OSError) -> UserError:
+    """A full disk or a missing permission, in two lines."""
+    where = error.filename or "a file"
+    fix = "Mend its permissions, free some space or name another place; finished runs are kept."
+    return UserError(f"{where} cannot be read or written ({error.strerror or error})", fix)
+
+
 def main() -> None:
     """Entry point: an error meant for the user is two lines and exit code 2."""
     try:
         app()
-    except UserError as error:
+    except (UserError, OSError) as caught:
+        error = caught if isinstance(caught, UserError) else on_disk(caught)
         stderr = Console(stderr=True, soft_wrap=True)
         stderr.print(f"[bold red]error:[/] {escape(error.what)}", highlight=False)
         stderr.print(escape(error.fix), highlight=False)

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["Diverged", "UserError", "nearest"]
+__all__ = ["Diverged", "Unobtainable", "UserError", "nearest"]
 
 
 class Diverged(Exception):
@@ -26,6 +26,10 @@ class UserError(Exception):
     def at(self, where: str) -> "UserError":
         """The same error with the file or key it was found in put before it."""
         return UserError(f"{where}: {self.what}", self.fix)
+
+
+class Unobtainable(UserError):
+    """An image or a data set that is not on this machine and cannot be downloaded: the one reason to use a fallback."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ from augstudy.augment.geometry import (
 )
 from augstudy.augment.graph import Graph
 from augstudy.augment.sampler import Pyramid
+from augstudy.core import rng
 from augstudy.core.build import check_choice, check_interval, check_range
 from augstudy.data.datasets.base import Split
 
@@ -186,7 +187,9 @@ class Corpus(Source):
 
 @dataclass(frozen=True)
 class Whole(Source):
-    """The images of a labelled set as they are, its last `reserve` images kept out of training.
+    """The images of a labelled set as they are, in a keyed order, the last `reserve` of them kept out of training.
+
+    Sets often come sorted by class; in their own order the reserve would be all of one class.
 
     Args:
         split: the training split.
@@ -201,12 +204,16 @@ class Whole(Source):
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reserve: int = 512
+    order: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "order", rng.permutation(0, "whole/order", len(self.split)))
 
     def __len__(self) -> int:
         return len(self.split) - min(self.reserve, len(self.split) // 10)
 
     def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
-        images = self.split.images(index.cpu()).to(self.device)
+        images = self.split.images(self.order[index.cpu()]).to(self.device)
         if graph is None:
             return images.float() / 255
         draws = graph.sample(self.seed, "view", index.to(self.device), epoch, view)
@@ -216,4 +223,4 @@ class Whole(Source):
         return torch.arange(len(self), len(self.split))[:count]
 
     def labels(self, index: Tensor) -> Tensor:
-        return self.split.labels[index.cpu()].to(self.device)
+        return self.split.labels[self.order[index.cpu()]].to(self.device)

@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from augstudy.core.errors import UserError, nearest
+from augstudy.core.errors import Unobtainable, UserError, nearest
 from augstudy.core.store import replacing
 
 __all__ = [
@@ -168,10 +168,6 @@ def _file_used(name: str) -> ImageUsed:
     if path.name != name:
         raise UserError(f"there is no image file {path}", "Give the path of an image file, or a name of the catalogue.")
     raise UserError(f"unknown image {name!r}, and no file of that name here", nearest(name, [i.name for i in IMAGES]))
-
-
-class Unobtainable(UserError):
-    """The image is known but cannot be had on this machine now: what a fallback is for."""
 
 
 def fetch_image(image: NamedImage) -> Path:

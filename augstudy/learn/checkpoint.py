@@ -13,7 +13,7 @@ from augstudy.core.errors import UserError
 from augstudy.core.store import RunFolder, read_json, replacing, write_json
 from augstudy.learn.backbones.base import Encoder, fingerprint
 
-__all__ = ["load_checkpoint", "load_encoder", "save_checkpoint", "save_encoder"]
+__all__ = ["first_line", "load_checkpoint", "load_encoder", "save_checkpoint", "save_encoder"]
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

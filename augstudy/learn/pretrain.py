@@ -14,11 +14,11 @@ from torch import Tensor
 
 from augstudy.augment.graph import Graph
 from augstudy.core import rng
-from augstudy.core.errors import Diverged
+from augstudy.core.errors import Diverged, UserError
 from augstudy.core.store import RunFolder, write_text
 from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Backbone, Encoder, signed
-from augstudy.learn.checkpoint import load_checkpoint, save_checkpoint
+from augstudy.learn.checkpoint import first_line, load_checkpoint, save_checkpoint
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 
 __all__ = ["Pretraining", "Report"]
@@ -65,10 +65,7 @@ class Pretraining:
         """
         modules, optimizers = self._make()
         state = load_checkpoint(self.folder.checkpoint) or {"epoch": 0, "history": [], "found": []}
-        if state["epoch"]:
-            modules.load_state_dict(state["modules"])
-            for name, optimizer in optimizers.items():
-                optimizer.load_state_dict(state["optimizers"][name])
+        self._restore(state, modules, optimizers)
         logger = TensorBoardLogger(root_dir=self.folder.tensorboard, name="", version="")
         for epoch in range(state["epoch"], self.method.epochs):
             row = self._epoch(epoch, modules, optimizers, report)
@@ -89,7 +86,26 @@ class Pretraining:
             write_text(self.folder.metrics, as_csv(state["history"]))
             logger.log_metrics({k: v for k, v in row.items() if k != "epoch"}, step=epoch + 1)
         logger.finalize("success")
+        if state["history"]:  # again, for a run that was killed between its last checkpoint and this file
+            write_text(self.folder.metrics, as_csv(state["history"]))
         return modules.encoder.eval(), [Diagnostic(**d) for d in state["found"]]
+
+    def _restore(self, state: dict[str, Any], modules: Modules, optimizers: dict[str, torch.optim.Optimizer]) -> None:
+        """Put a checkpoint's state into networks and optimisers.
+
+        Raises:
+            UserError: it is the state of other networks, or no state at all.
+        """
+        try:
+            if state["epoch"]:
+                modules.load_state_dict(state["modules"])
+                for name, optimizer in optimizers.items():
+                    optimizer.load_state_dict(state["optimizers"][name])
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"the checkpoint {self.folder.checkpoint} does not fit this run ({first_line(error)})",
+                "Delete this file and run again: this one run starts anew, finished ones are kept.",
+            ) from None
 
     def _make(self) -> tuple[Modules, dict[str, torch.optim.Optimizer]]:
         """Networks whose first weights depend on the seed alone: every method starts from the same encoder."""

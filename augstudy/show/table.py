@@ -82,6 +82,7 @@ class _Grid:
 
 def _grids(results: Results) -> list[_Grid]:
     table = summary(results.frame)
+    table = table[table["metric"] != "penalty"]  # a choice, not a finding; table.csv has it
     pairs = table[["probe", "metric"]].drop_duplicates().itertuples(index=False)
     return [_grid(results, table, probe, metric) for probe, metric in pairs]
 

@@ -117,7 +117,7 @@ class Laboratory:
         plans = []
         for run in self.runs:
             image = self._image(run)
-            content = image.sha256 if image else self.labelled.fingerprint if run.data == "full" else ""
+            content = image.sha256 if image else f"shuffled {self.labelled.fingerprint}" if run.data == "full" else ""
             plans.append(Planned(run, digest(run.identity(content, self.study.precision)), image))
         return plans
 
@@ -279,6 +279,13 @@ class Laboratory:
                 "backbone": {"name": run.backbone_name, **plain(asdict(run.backbone))},
                 "view": plain(asdict(run.view)),
                 "corpus": plain(asdict(run.recipe)) if plan.image else None,
+            },
+            "probe_data": {
+                "asked": self.study.probe_data.name,
+                "used": self.labelled.name,
+                "note": self.labelled.note,
+                "features": asdict(self.extraction),
+                "probes": {name: plain(asdict(probe)) for name, probe in self.probes.items()},
             },
             **provenance(self.fabric.device, self.study.precision),
         }

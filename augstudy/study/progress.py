@@ -75,7 +75,9 @@ class Reporter:
         last = record["layers"][-1]
         metrics = [m for e in record["evaluations"][-1:] for m in e["metrics"] if m["metric"] == "top1"]
         top1 = " ".join(f"{m['layer']} {m['value']:.1f}" for m in metrics) or last
-        self.console.print(f"{self.label}: {record['seconds']:.0f} s, top-1 % {top1}", markup=False, highlight=False, soft_wrap=True)
+        self.console.print(
+            f"{self.label}: {record['seconds']:.0f} s, top-1 % {top1}", markup=False, highlight=False, soft_wrap=True
+        )
 
     def close(self) -> None:
         """Take the bar away."""

@@ -273,9 +273,16 @@ def test_the_reserve_is_never_trained_on(split):
 
 def test_labels_and_images_keep_together(split):
     whole, index = Whole(split, 32), torch.tensor([7, 0, 33])
-    assert torch.equal(whole.labels(index), split.labels[index])
-    assert torch.equal((whole.batch(index) * 255).round().to(torch.uint8), split.pixels[index])
-    assert torch.equal((whole.view(index, Graph(())) * 255).round().to(torch.uint8), split.pixels[index])
+    place = whole.order[index]
+    assert torch.equal(whole.labels(index), split.labels[place])
+    assert torch.equal((whole.batch(index) * 255).round().to(torch.uint8), split.pixels[place])
+    assert torch.equal((whole.view(index, Graph(())) * 255).round().to(torch.uint8), split.pixels[place])
+
+
+def test_a_set_sorted_by_class_keeps_every_class_in_training(split):
+    by_class = Stored(split.pixels, split.labels.sort().values)
+    whole = Whole(by_class, 32)
+    assert len(whole.labels(torch.arange(len(whole))).unique()) == 10
 
 
 def test_views_of_whole_images_do_not_depend_on_their_batch(split):
@@ -285,4 +292,4 @@ def test_views_of_whole_images_do_not_depend_on_their_batch(split):
     assert not torch.equal(together, whole.view(index, VIEW, 2, 1))
     assert not torch.equal(together, whole.view(index, VIEW, 1, 0))
     draws = VIEW.sample(2, "view", index, 1, 1)
-    assert torch.equal(together, VIEW(Pyramid.of(split.pixels[index]), draws))
+    assert torch.equal(together, VIEW(Pyramid.of(split.pixels[whole.order[index]]), draws))

@@ -17,7 +17,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from augstudy.core import registry
 from augstudy.core.build import build, settings
-from augstudy.core.errors import UserError
+from augstudy.core.errors import Unobtainable, UserError
 from augstudy.data.images import decode_image, sha256_of
 
 __all__ = ["Decoded", "Labelled", "Rows", "Split", "Stored", "fingerprint", "fit", "load", "read_parquet"]
@@ -88,7 +88,7 @@ def load(name: str, fallback: str | None = None, node: Mapping[str, Any] | None 
     part, substitute = build(first, mine, f"dataset {name}"), build(second, theirs, f"dataset {fallback}")
     try:
         return _loaded(part)
-    except UserError:
+    except Unobtainable:
         return replace(_loaded(substitute), asked=name)
 
 

@@ -12,7 +12,7 @@ import torch
 from torchvision.datasets import CIFAR10
 
 from augstudy.core.build import check_range
-from augstudy.core.errors import UserError
+from augstudy.core.errors import Unobtainable, UserError
 from augstudy.data.datasets.base import Decoded, Labelled, Rows, Stored, fingerprint, fit, read_parquet
 from augstudy.data.images import cache_folder, data_folder
 
@@ -73,7 +73,7 @@ class Cifar10:
                 train, test = (CIFAR10(folder, train=train, download=True) for train in (True, False))
             except (OSError, RuntimeError, HTTPException) as error:
                 why = " ".join(str(error).split()) or type(error).__name__
-                raise UserError(
+                raise Unobtainable(
                     f"CIFAR-10 is not in {folder} and cannot be downloaded ({why})",
                     "Put train.parquet and test.parquet into a folder and set root to it, or set a fallback: photos.",
                 ) from None
