@@ -205,7 +205,7 @@ def read_parquet(path: Path, image: str, label: str, size: int) -> Rows:
                     )
             table = file.read([image, label])
     except FileNotFoundError:
-        raise UserError(f"there is no file {path}", "Give the path of a Parquet file.") from None
+        raise Unobtainable(f"there is no file {path}", "Give the path of a Parquet file.") from None
     except (OSError, pa.ArrowException) as error:
         raise UserError(
             f"{path} is not a readable Parquet file ({' '.join(str(error).split())})", "Copy or download it again."
