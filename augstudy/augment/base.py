@@ -1,7 +1,7 @@
 """What an op is: chance (`sample`) and effect (`matrix` or `apply`) apart, so that every draw can be replayed."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import Tensor
@@ -17,10 +17,17 @@ class Op:
 
     Args:
         p: probability that a sample is touched.
+        strength: 1 gives the published sizes, 0 the identity, what lies between or above scales them.
     """
 
     p: float = 1.0
+    strength: float = field(default=1.0, kw_only=True)
     draws: ClassVar[int] = 0  # uniforms a sample needs, the gate of `p` not counted
+
+    @property
+    def chance(self) -> float:
+        """Probability that a sample is touched; ops that know no more or less scale it by their strength."""
+        return self.p
 
     def sample(self, uniforms: Tensor) -> Tensor:
         """Parameters from uniforms in [0, 1): (B, draws) -> (B, ...)."""
@@ -48,4 +55,4 @@ class ColorOp(Op):
 
 
 class FilterOp(ColorOp):
-    """Changes a pixel by its neighbours, so it commutes with nothing."""
+    """Changes a pixel by its neighbours, its place or the whole picture, so it commutes with nothing."""

@@ -35,7 +35,7 @@ class Graph:
         counts = [op.draws + 1 for op in self.ops]
         uniforms = rng.uniform(seed, stream, index, sum(counts), epoch, view)
         return [
-            Draw(u[:, 0] < op.p, op.sample(u[:, 1:])) for op, u in zip(self.ops, uniforms.split(counts, 1), strict=True)
+            Draw(u[:, 0] < op.chance, op.sample(u[:, 1:])) for op, u in zip(self.ops, uniforms.split(counts, 1), strict=True)
         ]
 
     def out_size(self, size: Size) -> Size:
@@ -106,8 +106,8 @@ def recolour(x: Tensor, chosen: list[tuple[Op, Draw]]) -> Tensor:
     """Colour and filter ops one after the other, each on the samples it touches."""
     for op, draw in chosen:
         assert isinstance(op, ColorOp)
-        if op.p >= 1:
+        if op.chance >= 1:
             x = op.apply(x, draw.params)
-        elif op.p > 0:
+        elif op.chance > 0:
             x = torch.where(draw.touched.view(-1, 1, 1, 1), op.apply(x, draw.params), x)
     return x
