@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from augstudy.augment.base import ColorOp, FilterOp, GeometryOp, Op, Size
-from augstudy.augment.geometry import KeepInside
+from augstudy.augment.crops import KeepInside
 from augstudy.augment.sampler import Pyramid
 from augstudy.core import rng
 
@@ -35,7 +35,8 @@ class Graph:
         counts = [op.draws + 1 for op in self.ops]
         uniforms = rng.uniform(seed, stream, index, sum(counts), epoch, view)
         return [
-            Draw(u[:, 0] < op.chance, op.sample(u[:, 1:])) for op, u in zip(self.ops, uniforms.split(counts, 1), strict=True)
+            Draw(u[:, 0] < op.chance, op.sample(u[:, 1:]))
+            for op, u in zip(self.ops, uniforms.split(counts, 1), strict=True)
         ]
 
     def out_size(self, size: Size) -> Size:

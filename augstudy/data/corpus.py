@@ -9,15 +9,8 @@ from torch import Tensor
 
 from augstudy.augment.base import Op
 from augstudy.augment.color import ColorJitter
-from augstudy.augment.geometry import (
-    CenterCrop,
-    HorizontalFlip,
-    KeepInside,
-    RandomCrop,
-    RandomResizedCrop,
-    Rotate,
-    Shear,
-)
+from augstudy.augment.crops import CenterCrop, KeepInside, RandomCrop, RandomResizedCrop
+from augstudy.augment.geometry import HorizontalFlip, Rotate, Shear
 from augstudy.augment.graph import Graph
 from augstudy.augment.sampler import Pyramid
 from augstudy.core import rng

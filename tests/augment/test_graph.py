@@ -4,17 +4,9 @@ import pytest
 import torch
 
 from augstudy.augment.color import ColorJitter, Grayscale
+from augstudy.augment.crops import CenterCrop, KeepInside, RandomCrop, RandomResizedCrop
 from augstudy.augment.filters import GaussianBlur
-from augstudy.augment.geometry import (
-    CenterCrop,
-    HorizontalFlip,
-    KeepInside,
-    RandomCrop,
-    RandomResizedCrop,
-    Rotate,
-    Shear,
-    VerticalFlip,
-)
+from augstudy.augment.geometry import HorizontalFlip, Rotate, Shear, VerticalFlip
 from augstudy.augment.graph import Draw, Graph, compose
 from augstudy.augment.sampler import Pyramid
 from augstudy.core import rng

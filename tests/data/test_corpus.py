@@ -10,15 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2 import functional as tv
 
 from augstudy.augment.color import ColorJitter
-from augstudy.augment.geometry import (
-    CenterCrop,
-    HorizontalFlip,
-    KeepInside,
-    RandomCrop,
-    RandomResizedCrop,
-    Rotate,
-    Shear,
-)
+from augstudy.augment.crops import CenterCrop, KeepInside, RandomCrop, RandomResizedCrop
+from augstudy.augment.geometry import HorizontalFlip, Rotate, Shear
 from augstudy.augment.graph import Graph, compose
 from augstudy.augment.sampler import Pyramid
 from augstudy.augment.views.standard import Standard

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from augstudy.augment.base import Op
 from augstudy.augment.color import ColorJitter, Grayscale
+from augstudy.augment.crops import RandomResizedCrop
 from augstudy.augment.filters import GaussianBlur
-from augstudy.augment.geometry import HorizontalFlip, RandomResizedCrop
+from augstudy.augment.geometry import HorizontalFlip
 from augstudy.augment.graph import Graph
 from augstudy.core.build import check_interval, check_range
 

@@ -3,8 +3,9 @@
 import pytest
 
 from augstudy.augment.color import ColorJitter, Grayscale
+from augstudy.augment.crops import RandomResizedCrop
 from augstudy.augment.filters import GaussianBlur
-from augstudy.augment.geometry import HorizontalFlip, RandomResizedCrop
+from augstudy.augment.geometry import HorizontalFlip
 from augstudy.augment.views.standard import Standard
 from augstudy.core.errors import UserError
 
