@@ -1,8 +1,10 @@
-"""Many crops of one image, or the images of a data set, made on demand: what pretraining reads."""
+"""Many crops of one image or several, or the images of a data set, made on demand: what pretraining reads."""
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,6 +18,7 @@ from augstudy.augment.sampler import Pyramid
 from augstudy.core import rng
 from augstudy.core.build import check_choice, check_interval, check_range
 from augstudy.data.datasets.base import Split
+from augstudy.data.gallery import Gallery, gallery
 
 __all__ = ["Corpus", "Recipe", "Source", "Whole"]
 
@@ -131,50 +134,67 @@ class Source(ABC):
 
 @dataclass(frozen=True)
 class Corpus(Source):
-    """The crops of one image; crop i of a seed is the same whatever the batch, the worker or the resume point.
+    """The crops of one image or of several; crop i of a seed is the same whatever the batch, worker or resume point.
 
-    A view's geometry is composed with its crop's, so a view is sampled once, straight from the image.
+    Crop i is cut from image i mod N, so each of N images gives count/N crops, rounded down or up, and has no label. A
+    view's geometry is composed with its crop's, so a view is sampled once, straight from the image. A corpus is a
+    map-style data set for a DataLoader of the user's own.
 
     Args:
-        image: (3, H, W) uint8.
+        images: one image (3, H, W) uint8; images of any size or their paths, read when needed; or a split of a
+            labelled set. Kept as a `Gallery`.
         recipe: how crops are made.
         seed: names the corpus.
         device: where crops are made.
     """
 
-    image: Tensor
+    images: Tensor | Sequence[Tensor | Path] | Split | Gallery
     recipe: Recipe = field(default_factory=Recipe)
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "pyramid", Pyramid.of(self.image[None].to(self.device)))
-        object.__setattr__(self, "crop", self.recipe.graph())
-        object.__setattr__(self, "size", self.recipe.size)
-
-    pyramid: Pyramid = field(init=False)
+    gallery: Gallery = field(init=False)
     crop: Graph = field(init=False)
     size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gallery", gallery(self.images))
+        object.__setattr__(self, "images", self.gallery)
+        object.__setattr__(self, "crop", self.recipe.graph())
+        object.__setattr__(self, "size", self.recipe.size)
 
     def __len__(self) -> int:
         return self.recipe.count
 
     def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
+        alone = len(self.gallery) == 1  # then there is no need to wait for a device that holds the index
+        which = torch.zeros(len(index), dtype=torch.long) if alone else index.cpu() % len(self.gallery)
+        parts = list(self.gallery.groups(which, self.device))
         index = index.to(self.device)
+        if len(parts) == 1:
+            return self._read(parts[0][1], index, graph, epoch, view)
+        pixels = torch.cat([self._read(p, index[rows.to(self.device)], graph, epoch, view) for rows, p in parts])
+        order = torch.cat([rows for rows, _ in parts]).argsort()
+        return pixels[order.to(self.device)]
+
+    def _read(self, source: Pyramid, index: Tensor, graph: Graph | None, epoch: int, view: int) -> Tensor:
         whole, draws = self.crop, self.crop.sample(self.seed, "crop", index)
         if graph is not None:
             whole, draws = whole + graph, draws + graph.sample(self.seed, "view", index, epoch, view)
         border = "black" if self.recipe.border == "black" else "reflect"
-        return whole(self.pyramid, draws, border, self.recipe.antialias)
+        return whole(source, draws, border, self.recipe.antialias)
 
     def __getitem__(self, i: int) -> Tensor:
-        """Crop i alone, (3, size, size): a corpus is a map-style data set for a DataLoader of the user's own."""
-        if not 0 <= i < len(self):
-            raise IndexError(f"crop {i} of a corpus of {len(self)}")
-        return self.batch(torch.tensor([i]))[0]
+        """Crop i alone, (3, size, size) float in [0, 1]."""
+        return self.__getitems__([i])[0]
+
+    def __getitems__(self, numbers: list[int]) -> list[Tensor]:
+        """What a DataLoader asks for when it can: the crops of a batch, made together."""
+        if wrong := [i for i in numbers if not 0 <= i < len(self)]:
+            raise IndexError(f"crop {wrong[0]} of a corpus of {len(self)}")
+        return list(self.batch(torch.tensor(numbers)))
 
     def held_out(self, count: int) -> Tensor:
-        """Crops beyond the last of the corpus: the same image and law, other numbers."""
+        """Crops beyond the last of the corpus: the same images and law, other numbers."""
         return torch.arange(len(self), len(self) + count)
 
 
