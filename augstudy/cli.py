@@ -1,5 +1,6 @@
 """The command line: parse arguments, call one function, print."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,7 @@ Overrides = Annotated[
 ]
 ResultsFolder = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where results of all studies lie.")]
 DEFAULT_RESULTS = Path("results")
+DEFAULT_SIZES = (32, 128, 224)  # of crops and views, px
 
 
 @app.command()
@@ -128,6 +130,34 @@ def figures(
         console.print(f"wrote {escape(str(path))}")
 
 
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(metavar="BENCH", help="What to measure: crops or views.")],
+    sizes: Annotated[
+        list[int] | None, typer.Option("--size", metavar="PX", help="Side in pixels, may be repeated: 32, 128, 224.")
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", help="Timing of each line, all sides together.")] = 30.0,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    image: Annotated[str | None, typer.Option("--image", metavar="NAME", help="An image, by name or path.")] = None,
+    quality: Annotated[bool, typer.Option("--quality/--no-quality", help="Measure the crops' PSNR as well.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Time this package side by side with what you would use instead, on this machine."""
+    from augstudy.bench.base import Settings
+    from augstudy.core import registry
+
+    settings = Settings(tuple(sizes or DEFAULT_SIZES), seconds, device, image, quality)
+    lines = registry.find("bench", name)().lines(settings)
+    records = []
+    with Console(stderr=True).status(f"bench {name}: all sides take turns; nothing else should run on this machine"):
+        for line in lines:
+            records.append(line.record())
+            if as_json:
+                print(json.dumps(records[-1]), flush=True)
+    if not as_json:
+        console.print(comparison(name, records))
+
+
 @data_app.command("list")
 def data_list() -> None:
     """List the images and labelled sets, their licences, and whether they are on this machine."""
@@ -169,6 +199,21 @@ def listing(path: str, rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         found.add_row(*(f"{v:,}" if isinstance(v, int) else escape(str(v)) for v in row.values()))
     return found
+
+
+def comparison(name: str, records: list[dict[str, Any]]) -> Table:
+    """What `bench` found, one line a comparison; what all lines share stands below."""
+    first = records[0]
+    shared = [k for k, v in first.items() if not isinstance(v, float) and all(r[k] == v for r in records)]
+    rows = [{k: readable(v) for k, v in record.items() if k not in shared} for record in records]
+    found = listing(f"bench {name}", rows)
+    found.caption = escape(", ".join(f"{k} {first[k]}" for k in shared if k != "bench"))
+    return found
+
+
+def readable(value: Any) -> Any:
+    """Rates with thousands parted, ratios and decibels as they are."""
+    return round(value) if isinstance(value, float) and value >= 100 else value
 
 
 def on_disk(error: OSError) -> UserError:
