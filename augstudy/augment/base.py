@@ -1,10 +1,12 @@
 """What an op is: chance (`sample`) and effect (`matrix` or `apply`) apart, so that every draw can be replayed."""
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 from torch import Tensor
+
+from augstudy.core.build import check_range
 
 __all__ = ["ColorOp", "FilterOp", "GeometryOp", "Op", "Size"]
 
@@ -23,11 +25,20 @@ class Op:
     p: float = 1.0
     strength: float = field(default=1.0, kw_only=True)
     draws: ClassVar[int] = 0  # uniforms a sample needs, the gate of `p` not counted
+    on_or_off: ClassVar[bool] = False  # knows no more or less, so strength scales how often it acts
+
+    def __post_init__(self) -> None:
+        check_range("p", self.p, 0, 1)
+        check_range("strength", self.strength, 0)
 
     @property
     def chance(self) -> float:
-        """Probability that a sample is touched; ops that know no more or less scale it by their strength."""
-        return self.p
+        """Probability that a sample is touched."""
+        return min(1.0, self.p * self.strength) if self.on_or_off else self.p
+
+    def scaled(self, factor: float) -> Self:
+        """The same op `factor` times as strong."""
+        return replace(self, strength=self.strength * factor)
 
     def sample(self, uniforms: Tensor) -> Tensor:
         """Parameters from uniforms in [0, 1): (B, draws) -> (B, ...)."""

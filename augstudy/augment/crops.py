@@ -11,7 +11,29 @@ from torch import Tensor
 from augstudy.augment.base import GeometryOp, Size
 from augstudy.core.build import check_choice, check_interval, check_range
 
-__all__ = ["CenterCrop", "KeepInside", "RandomCrop", "RandomResizedCrop"]
+__all__ = ["CenterCrop", "KeepInside", "RandomCrop", "RandomResizedCrop", "first_box"]
+
+
+def _towards(share: float, strength: float) -> float:
+    """A share of the frame, all of it at strength 0 and the one given, to the last bit, at strength 1."""
+    return (1 - strength) + share * strength
+
+
+def first_box(area: Tensor, ratio: Tensor, limit: Size) -> tuple[Tensor, Tensor]:
+    """Width and height of the first box that fits, in whole pixels; 0 where none does.
+
+    Args:
+        area: (B, attempts) in pixels.
+        ratio: (B, attempts), width over height.
+        limit: the largest (height, width) that fits.
+
+    Returns:
+        (B,) widths and (B,) heights.
+    """
+    w, h = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
+    fits = (w >= 1) & (h >= 1) & (w <= limit[1]) & (h <= limit[0])
+    first, some = fits.float().argmax(1, keepdim=True), fits.any(1)
+    return w.gather(1, first)[:, 0] * some, h.gather(1, first)[:, 0] * some
 
 
 def _box(x0: Tensor, y0: Tensor, w: Tensor, h: Tensor, out: Size) -> Tensor:
@@ -25,6 +47,8 @@ def _box(x0: Tensor, y0: Tensor, w: Tensor, h: Tensor, out: Size) -> Tensor:
 class RandomCrop(GeometryOp):
     """A square whose side is a fraction of the shorter image side, anywhere in the image.
 
+    At strength 0 it is the largest square; strength scales what a crop takes off.
+
     Source: first step of the released single-image script (`initcrop`, default 0.5).
     """
 
@@ -32,10 +56,11 @@ class RandomCrop(GeometryOp):
     draws = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_range("fraction", self.fraction, 0.01, 1)
 
     def out_size(self, size: Size) -> Size:
-        side = max(1, int(self.fraction * min(size)))
+        side = max(1, int(_towards(self.fraction, self.strength) * min(size)))
         return side, side
 
     def matrix(self, params: Tensor, size: Size) -> Tensor:
@@ -48,6 +73,9 @@ class RandomCrop(GeometryOp):
 @dataclass(frozen=True)
 class RandomResizedCrop(GeometryOp):
     """A box of random area and aspect ratio, resized to `size`; torchvision's semantics, whole-pixel boxes included.
+
+    At strength 0 the box is the whole frame; in between, the bounds of area and ratio lie between the frame's own and
+    those given.
 
     Args:
         size: side of the output in pixels.
@@ -68,6 +96,7 @@ class RandomResizedCrop(GeometryOp):
     area: str = "uniform"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_range("size", self.size, 1)
         check_interval("scale", self.scale, 1e-6, 1)
         check_interval("ratio", self.ratio, 0.01, 100)
@@ -95,38 +124,43 @@ class RandomResizedCrop(GeometryOp):
     def _sides(self, u: Tensor, size: Size) -> tuple[Tensor, Tensor]:
         """Width and height of the first box that fits, 0 where none did: (B, 2 attempts) -> (B,), (B,)."""
         share, shape = u[:, 0::2], u[:, 1::2]  # (B, attempts)
-        (low, high), (tall, wide) = self.scale, self.ratio
+        low, high = (max(1e-6, _towards(bound, self.strength)) for bound in self.scale)
         area = low + share * (high - low) if self.area == "uniform" else low * (high / low) ** share
-        ratio = tall * (wide / tall) ** shape
-        area = area * (size[0] * size[1])
-        w, h = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
-        fits = (w >= 1) & (h >= 1) & (w <= size[1]) & (h <= size[0])
-        first = fits.float().argmax(1, keepdim=True)
-        ok = fits.any(1)
-        return w.gather(1, first)[:, 0] * ok, h.gather(1, first)[:, 0] * ok
+        tall, wide = self._ratios(size)
+        return first_box(area * (size[0] * size[1]), tall * (wide / tall) ** shape, size)
+
+    def _ratios(self, size: Size) -> tuple[float, float]:
+        """Bounds of width over height at this strength."""
+        frame = (size[1] / size[0]) ** max(0.0, 1 - self.strength)
+        return self.ratio[0] ** self.strength * frame, self.ratio[1] ** self.strength * frame
 
     def _fallback(self, size: Size) -> tuple[int, int]:
         height, width = size
-        if width / height < self.ratio[0]:
-            return width, min(height, round(width / self.ratio[0]))
-        if width / height > self.ratio[1]:
-            return min(width, round(height * self.ratio[1])), height
+        tall, wide = self._ratios(size)
+        if width / height < tall:
+            return width, min(height, round(width / tall))
+        if width / height > wide:
+            return min(width, round(height * wide)), height
         return width, height
 
 
 @dataclass(frozen=True)
 class CenterCrop(GeometryOp):
-    """The centred square of side `size` pixels."""
+    """The centred square of side `size` pixels; at strength 0 the whole frame, resized to it."""
 
     size: int = 224
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("size", self.size, 1)
 
     def out_size(self, size: Size) -> Size:
         return self.size, self.size
 
     def matrix(self, params: Tensor, size: Size) -> Tensor:
         one = params.new_ones(len(params))
-        x0, y0 = one * ((size[1] - self.size) / 2), one * ((size[0] - self.size) / 2)
-        return _box(x0, y0, one * self.size, one * self.size, self.out_size(size))
+        h, w = (max(1.0, side + (self.size - side) * self.strength) for side in size)
+        return _box(one * ((size[1] - w) / 2), one * ((size[0] - h) / 2), one * w, one * h, self.out_size(size))
 
 
 @dataclass(frozen=True)
@@ -134,22 +168,35 @@ class KeepInside(GeometryOp):
     """Move the frame, and shrink it about its centre if it must be, so that all of it lies inside the source image.
 
     It stands at the end of a crop's geometry: no pixel of such a crop is black, mirrored or repeated, as in the paper
-    (which rotates before it crops) and unlike the released script.
+    (which rotates before it crops) and unlike the released script. It has no strength: it undoes nothing that lies
+    inside already.
     """
 
     def matrix(self, params: Tensor, size: Size) -> Tensor:
         return torch.eye(3, device=params.device).expand(len(params), 3, 3)
 
     def constrain(self, matrix: Tensor, size: Size, source: Size) -> Tensor:
-        """The composed matrix (B, 3, 3) of a frame of `size`, corrected to lie inside `source`."""
-        linear = matrix[:, :2, :2]
-        frame = matrix.new_tensor([size[1], size[0]])
+        """The composed matrix (B, 3, 3) of a frame of `size`, corrected to lie inside `source`.
+
+        What is moved and shrunk is the bounding box of the frame's corners in the source: a line stays a line under
+        a projective map too, so the frame lies inside when they do. A frame that reaches beyond the horizon of its
+        perspective, where no box bounds it, is cut off there.
+        """
         bounds = matrix.new_tensor([source[1], source[0]])
-        reach = linear.abs() @ (frame / 2)  # (B, 2), half the bounding box of the frame in the source
-        shrink = (bounds / (2 * reach)).amin(1).clamp(max=1)  # (B,)
-        reach = reach * shrink[:, None]
-        centre = linear @ (frame / 2) + matrix[:, :2, 2]
-        centre = torch.minimum(torch.maximum(centre, reach), bounds - reach)
-        linear = linear * shrink[:, None, None]
-        shift = centre - linear @ (frame / 2)
-        return torch.cat((torch.cat((linear, shift[..., None]), 2), matrix[:, 2:]), 1)
+        low, high = self._extent(matrix, size)
+        reach, centre = (high - low) / 2, (high + low) / 2  # (B, 2)
+        shrink = (bounds / (2 * reach)).amin(1, keepdim=True).clamp(max=1)  # (B, 1)
+        reach = reach * shrink
+        moved = torch.minimum(torch.maximum(centre, reach), bounds - reach)
+        zero, one = torch.zeros_like(shrink[:, 0]), torch.ones_like(shrink[:, 0])
+        shift = moved - shrink * centre
+        rows = ((shrink[:, 0], zero, shift[:, 0]), (zero, shrink[:, 0], shift[:, 1]), (zero, zero, one))
+        return torch.stack([torch.stack(row, -1) for row in rows], 1) @ matrix
+
+    def _extent(self, matrix: Tensor, size: Size) -> tuple[Tensor, Tensor]:
+        """The smallest and largest (x, y) of the frame's corners in the source, (B, 2) each."""
+        h, w = size
+        corners = matrix.new_tensor([[0, w, 0, w], [0, 0, h, h], [1, 1, 1, 1]])
+        x, y, depth = (matrix @ corners).unbind(1)  # (B, 4)
+        points = torch.stack((x, y), 1) / depth.clamp(min=1e-3)[:, None]
+        return points.amin(2), points.amax(2)
