@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from kornia.color import rgb_to_hsv, rgb_to_lab, rgb_to_ycbcr
+from kornia.color import rgb_to_hsv, rgb_to_ycbcr
 from torch import Tensor
 
 from augstudy.augment.base import ColorOp
+from augstudy.augment.tone import power
 from augstudy.core.build import check_choice, check_range
 from augstudy.core.errors import UserError
 
@@ -25,7 +26,10 @@ LINEAR = {
     "yiq": ((0.299, 0.587, 0.114), (0.59590059, -0.27455667, -0.32134392), (0.21153661, -0.52273617, 0.31119955)),
     "ydbdr": ((0.299, 0.587, 0.114), (-0.45, -0.883, 1.333), (-1.333, 1.116, 0.217)),
 }
-LAB_LOW, LAB_HIGH = (0.0, -86.1830, -107.8602), (100.0, 98.2330, 94.4780)  # what sRGB reaches, D65
+LAB_LOW, LAB_HIGH = (0.0, -86.1830, -107.8602), (100.0, 98.2332, 94.4782)  # what sRGB reaches, D65
+# Linear sRGB to XYZ over the D65 white point.
+XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
+WHITE = (0.95047, 1.0, 1.08883)
 SPACES = ("rgb", "hsv", "lab", "ycbcr", *LINEAR)
 
 
@@ -50,8 +54,13 @@ def _hsv(x: Tensor) -> Tensor:
 
 
 def _lab(x: Tensor) -> Tensor:
+    """CIE 1976 in the numbers of `kornia.color.rgb_to_lab`, whose powers depend on the batch (see `power`)."""
+    linear = torch.where(x > 0.04045, power((x + 0.055) / 1.055, 2.4), x / 12.92)
+    xyz = mix(linear, x.new_tensor(XYZ)[None]) / x.new_tensor(WHITE)[:, None, None]
+    fx, fy, fz = torch.where(xyz > 0.008856, power(xyz, 1 / 3), 7.787 * xyz + 4 / 29).unbind(1)
+    lab = torch.stack((116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)), 1)
     low, high = (x.new_tensor(bounds)[:, None, None] for bounds in (LAB_LOW, LAB_HIGH))
-    return (rgb_to_lab(x) - low) / (high - low)
+    return (lab - low) / (high - low)
 
 
 @dataclass(frozen=True)

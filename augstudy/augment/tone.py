@@ -3,13 +3,22 @@
 from dataclasses import dataclass
 
 import torch
-from kornia.enhance import adjust_gamma, equalize, invert, solarize
+from kornia.enhance import equalize, invert, solarize
 from torch import Tensor
 
 from augstudy.augment.base import ColorOp, FilterOp
 from augstudy.core.build import check_interval, check_range
 
-__all__ = ["AutoContrast", "Equalize", "Gamma", "Invert", "Posterize", "Solarize"]
+__all__ = ["AutoContrast", "Equalize", "Gamma", "Invert", "Posterize", "Solarize", "power"]
+
+
+def power(x: Tensor, exponent: Tensor | float) -> Tensor:
+    """x to a positive power, for x in [0, inf).
+
+    `torch.pow` rounds the last elements of a tensor by another routine than the rest, so that a pixel's last bit would
+    depend on the batch it came in. Logarithm and exponential do not.
+    """
+    return (x.log() * exponent).exp()
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,8 @@ class Invert(ColorOp):
 class Gamma(ColorOp):
     """Raise each channel to a power uniform in `gamma`; strength s raises the bounds to the power s.
 
-    Source: albumentations' RandomGamma, 0.8 to 1.2 with p = 0.5; torchvision and kornia have no default.
+    The maths of torchvision's and kornia's `adjust_gamma`; the range and p of albumentations' RandomGamma, as
+    the other two have no default.
     """
 
     gamma: tuple[float, float] = (0.8, 1.2)
@@ -87,7 +97,8 @@ class Gamma(ColorOp):
         return low + uniforms[:, 0] * (high - low)
 
     def apply(self, x: Tensor, params: Tensor) -> Tensor:
-        return adjust_gamma(x, params)
+        exponent = params.view(-1, 1, 1, 1)
+        return torch.where(exponent == 1, x, power(x, exponent)).clamp(max=1)
 
 
 @dataclass(frozen=True)
