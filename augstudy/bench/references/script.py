@@ -31,7 +31,8 @@ class Script(Job):
     size: int
 
     def start(self) -> Callable[[], int]:
-        image = Image.open(self.path).convert("RGB")
+        with Image.open(self.path) as file:
+            image = file.convert("RGB")
         steps = self.steps(image)
 
         def step() -> int:
