@@ -1,13 +1,14 @@
 """What a person sees while a study runs: a bar on a terminal, plain lines elsewhere."""
 
 import time
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-__all__ = ["Reporter"]
+__all__ = ["Meter", "Reporter"]
 
 QUIET = 15.0  # seconds between two plain lines
 
@@ -84,3 +85,47 @@ class Reporter:
         if self.bar is not None:
             self.bar.stop()
             self.bar = self.task = None
+
+
+class Meter:
+    """How far one long piece of work has come, with its rate and the time left.
+
+    Args:
+        console: where to; a bar is drawn only if it is a terminal.
+        what: the name of what is counted.
+    """
+
+    def __init__(self, console: Console, what: str) -> None:
+        self.console, self.what = console, what
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task(what, total=None, rate="")
+        self.first = -1
+        self.begun = self.spoken = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """`done` of `total` are done; what was done before the first call does not count as fast."""
+        now = time.monotonic()
+        if self.first < 0:
+            self.first, self.begun = done, now
+        rate = (done - self.first) / (now - self.begun) if now > self.begun else 0.0
+        self.bar.update(self.task, completed=done, total=total, rate=f"{rate:,.0f}/s")
+        if not self.console.is_terminal and now - self.spoken >= QUIET and rate > 0:
+            self.spoken = now
+            line = f"{self.what}: {done:,}/{total:,}, {rate:,.0f}/s, {(total - done) / rate:.0f} s left"
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
