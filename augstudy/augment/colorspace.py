@@ -1,7 +1,7 @@
 """Ops that mix, translate or choose channels: random linear maps of RGB, colour spaces, and single channels.
 
 `ColorSpace` and `Channels` say how a picture is written, not how far it is pushed. Between them they give the
-colour-split views of CMC and InfoMin: `ColorSpace("lab")`, then `Channels((0,))` on one side and `Channels((1, 2))`
+colour-split views of CMC and InfoMin: lab, then `Channels(keep=(0,))` on one side and `Channels(keep=(1, 2))`
 on the other.
 """
 

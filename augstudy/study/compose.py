@@ -20,7 +20,7 @@ from augstudy.core.build import build, settings
 from augstudy.core.errors import UserError, nearest
 from augstudy.core.store import read_yaml
 from augstudy.study.plan import Data, Image, Study
-from augstudy.study.sections import SECTIONS
+from augstudy.study.sections import SECTIONS, family
 
 __all__ = ["compose", "configs_folder", "presets"]
 
@@ -64,7 +64,8 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> Study:
     node["name"] = path.stem if node.get("scale") == _own_scale(written) else f"{path.stem}-{node.get('scale')}"
     node["command"] = shlex.join(["augstudy", "run", str(path), *overrides])
     study = _study({**node, "overrides": fixed}, str(path))
-    return replace(study, methods=_without_said(study.methods, written, plain), sweep={**study.sweep, **sweep})
+    methods, view = _without_said(study.methods, written, plain), _of_its_family(study.view, written, str(path))
+    return replace(study, methods=methods, view=view, sweep={**study.sweep, **sweep})
 
 
 def _study_keys() -> list[str]:
@@ -143,6 +144,13 @@ def _without_said(
             said -= {key for key in said if f"++methods.{name}.{section}.{key}" in (t.split("=")[0] for t in typed)}
             left[name][section] = {key: value for key, value in node.items() if key not in said}
     return left
+
+
+def _of_its_family(view: Mapping[str, Any], written: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The view section, less what the scale says of settings that the family named in the study file has not."""
+    said = _section(written.get("view"), "view")
+    known = settings(family(said["name"], where)) if "name" in said else view
+    return {key: value for key, value in view.items() if key in said or key in known}
 
 
 def _own_scale(written: Mapping[str, Any]) -> str:

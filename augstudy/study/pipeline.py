@@ -277,7 +277,7 @@ class Laboratory:
             "config": {
                 "method": {"name": run.method_name, **plain(asdict(run.method))},
                 "backbone": {"name": run.backbone_name, **plain(asdict(run.backbone))},
-                "view": plain(asdict(run.view)),
+                "view": {"name": run.view_name, **plain(asdict(run.view))},
                 "corpus": plain(asdict(run.recipe)) if plan.image else None,
             },
             "probe_data": {

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from augstudy.augment.views.standard import Standard
+from augstudy.augment.views.base import View
 from augstudy.core import registry
 from augstudy.core.build import build, settings
 from augstudy.core.errors import UserError, nearest
 from augstudy.data.corpus import Recipe
 from augstudy.learn.backbones.base import Backbone
 from augstudy.learn.methods.base import Method
-from augstudy.study.sections import SECTIONS, as_sections, check_methods, named
+from augstudy.study.sections import SECTIONS, STANDARD, as_sections, check_methods, family, named, view_of
 
 __all__ = ["Data", "Image", "Run", "Study", "expand"]
 
@@ -88,7 +88,7 @@ class Run:
 
     Args:
         label: of the row.
-        method_name, method, backbone_name, backbone, view, recipe: built and checked parts.
+        method_name, method, backbone_name, backbone, view_name, view, recipe: built and checked parts.
         data: "none", "single_image" or "full".
         image: its image.
         seed: repetition.
@@ -100,7 +100,8 @@ class Run:
     method: Method
     backbone_name: str
     backbone: Backbone
-    view: Standard
+    view_name: str
+    view: View
     recipe: Recipe
     data: str
     image: Image
@@ -116,6 +117,8 @@ class Run:
         }
         if self.method.trains:
             facts |= {"data": self.data, "content": content, "view": asdict(self.view), "precision": precision}
+            # The standard family goes unnamed: so it was when it was the only one, and its runs keep their hashes.
+            facts |= {} if self.view_name == STANDARD else {"family": self.view_name}
         if self.data == "single_image":
             facts["corpus"] = asdict(self.recipe)
         return facts
@@ -177,6 +180,7 @@ class _Row:
     data: str
     image: Image
     sections: dict[str, dict[str, Any]]
+    families: tuple[str, ...]  # of views: one, unless the study sweeps over them
 
     @classmethod
     def of(cls, row: dict[str, Any], number: int, study: Study) -> "_Row":
@@ -205,7 +209,10 @@ class _Row:
             raise UserError(f"{where}: data: {data} does not fit method {name}", "Leave data out of this row.")
         image = row.get("image", {})
         image = build(Image, {**asdict(study.image), **named(image, f"{where}: image")}, f"{where}: image")
-        return cls(where, row["label"], name, data, image, sections)
+        late = study.sweep.get("view.name") or [study.overrides.get("view.name")]
+        layers = [{"view": study.view}, study.methods.get(name, {}), sections]
+        families = late if late[0] else [view_of(layers, where)[0]]
+        return cls(where, row["label"], name, data, image, sections, tuple(families))
 
     def takes(self, key: str) -> bool:
         """Whether a dotted key such as `method.temperature` is a setting of this row."""
@@ -214,7 +221,8 @@ class _Row:
         if section == "method":
             return bool(method.trains) and name in settings(method)
         if section == "view":
-            return bool(method.trains)
+            known = {key for each in self.families for key in settings(family(each, self.where))}
+            return bool(method.trains) and name in {"name", *known}
         if section in ("corpus", "image"):
             return self.data == "single_image"
         return section == "backbone"
@@ -229,6 +237,7 @@ class _Row:
         merged = {
             name: {k: v for layer in [*layers, late] for k, v in layer.get(name, {}).items()} for name in SECTIONS
         }
+        view_name, view = view_of([*layers, late], self.where)
         backbone = merged["backbone"].pop("name", "alexnet")
         image = build(Image, {**asdict(self.image), **late.get("image", {})}, f"{self.where}: image")
         return {
@@ -237,7 +246,8 @@ class _Row:
             "method": build(registry.find("learn.methods", self.method), merged["method"], f"{self.where}: method"),
             "backbone_name": backbone,
             "backbone": build(self._backbone(backbone), merged["backbone"], f"{self.where}: backbone"),
-            "view": build(Standard, merged["view"], f"{self.where}: view"),
+            "view_name": view_name,
+            "view": build(family(view_name, self.where), view, f"{self.where}: view"),
             "recipe": build(Recipe, merged["corpus"], f"{self.where}: corpus"),
             "data": self.data,
             "image": image,
@@ -280,5 +290,7 @@ def _known(section: str, rows: Sequence[_Row]) -> set[str] | None:
         return {"name", "width"} | {
             s for name in registry.names("learn.backbones") for s in settings(registry.find("learn.backbones", name))
         }
-    parts: dict[str, type] = {"view": Standard, "corpus": Recipe, "image": Image}
+    if section == "view":
+        return {"name"} | {key for row in rows for name in row.families for key in settings(family(name, row.where))}
+    parts: dict[str, type] = {"corpus": Recipe, "image": Image}
     return set(settings(parts[section])) if section in parts else None

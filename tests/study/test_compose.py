@@ -2,8 +2,10 @@
 
 import pytest
 
+from augstudy.augment.views.ops import Ops
 from augstudy.core.errors import UserError
 from augstudy.study.compose import compose, configs_folder, presets
+from augstudy.study.plan import expand
 
 SCALES = sorted(path.stem for path in (configs_folder() / "scale").glob("*.yaml"))
 
@@ -217,3 +219,14 @@ def test_what_a_study_says_for_all_rows_beats_what_its_scale_says_for_one_method
     assert runs("method: {ema: 0.5}\nmethods: {moco: {method: {ema: 0.25}}}")[2].method.ema == 0.25
     assert runs("methods: {moco: {method: {dim: 4}}}")[2].method.ema == 0.9
     assert runs("method: {ema: 0.5}", "methods.moco.method.ema=0.75")[2].method.ema == 0.75
+
+
+def test_a_scale_speaks_of_the_standard_family_only(write):
+    """What it says of settings that the study's own family lacks is left out; what the study says of them is not."""
+    parts = {"head": "defaults: [/study, /scale: laptop, _self_]\n", "rows": "rows: [{label: m, method: moco}]\n"}
+    [run] = expand(compose(write("view: {name: ops, ops: [invert]}", **parts)), presets())
+    assert run.view == Ops(size=16, ops=["invert"])
+    with pytest.raises(UserError, match="'flip_p'"):
+        expand(compose(write("view: {name: ops, flip_p: 1}", **parts)), presets())
+    with pytest.raises(UserError, match=r"toy\.yaml: view: unknown view 'opps'"):
+        compose(write("view: opps", **parts))

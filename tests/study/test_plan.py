@@ -5,6 +5,8 @@ from dataclasses import fields, replace
 
 import pytest
 
+from augstudy.augment.views.ops import Ops
+from augstudy.augment.views.standard import Standard
 from augstudy.core.errors import UserError
 from augstudy.core.store import digest
 from augstudy.data.corpus import Recipe
@@ -234,3 +236,71 @@ def test_full_data_does_not_depend_on_the_recipe_of_crops():
 def test_samples_are_crops_times_epochs():
     assert moco_of(method={"epochs": 3}, corpus={"count": 50}).samples == 150
     assert Recipe().count == 1_281_167
+
+
+# View families
+
+JITTER = [{"color_jitter": {"p": 0.8}}]
+
+
+def test_a_row_names_its_view_family():
+    rows = (
+        {"label": "one", "method": "moco"},
+        {"label": "two", "method": "moco", "view": {"name": "ops", "ops": JITTER}},
+    )
+    standard, ops = expand(study(rows=rows, view={"size": 16, "blur_p": 0.1}), {})
+    assert (standard.view_name, standard.view) == ("standard", Standard(size=16, blur_p=0.1))
+    assert (ops.view_name, ops.view) == ("ops", Ops(size=16, ops=JITTER))
+
+
+def test_a_study_and_the_command_line_name_it_too():
+    assert moco_of(view={"name": "ops", "ops": JITTER}).view == Ops(ops=JITTER)
+    assert moco_of(view={"blur_p": 0.1}, overrides={"view.name": "ops", "view.strength": 2.0}).view == Ops(strength=2.0)
+    runs = expand(study(sweep={"view.name": ["standard", "ops"], "view.strength": [0.5]}), {})
+    assert [(run.view_name, run.view.strength) for run in runs] == [("standard", 0.5), ("ops", 0.5)]
+
+
+def test_presets_of_the_standard_family_pass_other_families_by():
+    row = {"label": "one", "method": "moco", "view": {"name": "ops"}}
+    assert moco_of({"view": {"blur_p": 0}}, rows=(row,), methods={"moco": {"view": {"size": 48}}}).view == Ops(size=48)
+
+
+def test_a_sweep_multiplies_only_rows_whose_family_has_the_setting():
+    rows = ({"label": "one", "method": "moco"}, {"label": "two", "method": "moco", "view": "ops"})
+    runs = expand(study(rows=rows, sweep={"view.blur_p": [0, 0.5]}), {})
+    assert [run.label for run in runs] == ["one", "one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"view": "opps"}, ["rows[0] (one)", "'opps'", "'ops'"]),
+        ({"view": {"name": "ops", "blur_p": 0.3}}, ["rows[0] (one): view", "'blur_p'"]),
+        (
+            {"view": {"name": "ops", "ops": [{"rotate": {"degres": 3}}]}},
+            ["rows[0] (one): view: ops[0]: rotate", "degres"],
+        ),
+        ({"view": {"sise": 3}}, ["rows[0] (one): view", "'sise'", "'size'"]),
+    ],
+)
+def test_a_mistake_in_a_view_family_is_named_with_the_row(parts, words):
+    with pytest.raises(UserError) as caught:
+        expand(study(rows=({"label": "one", "method": "moco", **parts},)), {})
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_setting_of_no_rows_family_is_refused():
+    with pytest.raises(UserError, match=r"view\.blur_p"):
+        expand(study(view={"name": "ops"}, overrides={"view.blur_p": 0.1}), {})
+    with pytest.raises(UserError, match="'opps'"):
+        expand(study(overrides={"view.name": "opps"}), {})
+
+
+def test_the_hash_tells_families_apart_and_leaves_the_standard_ones_as_it_was():
+    assert BASE.identity("pixels", "32-true").keys() == {
+        "method", "backbone", "seed", "data", "content", "view", "precision", "corpus"
+    }  # fmt: skip
+    assert key(replace(BASE, view_name="other")) != key(BASE)
+    ops = moco_of(view={"name": "ops", "ops": JITTER})
+    assert key(ops) != key(replace(ops, view=replace(ops.view, ops=[{"color_jitter": {"p": 0.7}}])))

@@ -8,13 +8,14 @@ from augstudy.augment.crops import RandomResizedCrop
 from augstudy.augment.filters import GaussianBlur
 from augstudy.augment.geometry import HorizontalFlip
 from augstudy.augment.graph import Graph
+from augstudy.augment.views.base import View
 from augstudy.core.build import check_interval, check_range
 
 __all__ = ["Standard"]
 
 
 @dataclass(frozen=True)
-class Standard:
+class Standard(View):
     """How one training view is made from one crop; the defaults are MoCo v2's.
 
     Args:
@@ -29,7 +30,6 @@ class Standard:
     Source: Chen, Fan, Girshick, He, "Improved baselines with momentum contrastive learning", 2020.
     """
 
-    size: int = 224
     scale: tuple[float, float] = (0.2, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
     brightness: float = 0.4
