@@ -1,5 +1,6 @@
 """Laws of the crops: which box, torchvision's law of it, and never outside where that is promised."""
 
+import itertools
 import math
 
 import pytest
@@ -11,7 +12,7 @@ from torchvision.transforms import RandomResizedCrop as TheirCrop
 from torchvision.transforms.v2 import functional as tv
 
 from augstudy.augment.crops import CenterCrop, KeepInside, RandomCrop, RandomResizedCrop
-from augstudy.augment.geometry import Rotate
+from augstudy.augment.geometry import Perspective, Rotate
 from augstudy.augment.sampler import Pyramid
 from augstudy.core import rng
 from augstudy.core.errors import UserError
@@ -111,6 +112,34 @@ def test_boxes_lie_inside_in_whole_pixels():
     assert (b[:, 1] + b[:, 3] <= ODD[0]).all()
 
 
+@pytest.mark.parametrize("size", [(97, 131), (64, 64), (40, 160)])
+def test_strength_moves_the_law_from_the_whole_frame_to_the_published_one_and_beyond(size):
+    h, w = size
+    share, spread = [], []
+    for strength in (0, 0.5, 1, 1.08):
+        op = RandomResizedCrop(size=24, strength=strength)
+        b = boxes(op, uniforms(op, 500), size)
+        share.append((b[:, 2] * b[:, 3]).mean() / (h * w))
+        spread.append((b[:, 2] / b[:, 3]).log().std())
+        if strength == 0:
+            torch.testing.assert_close(b, torch.tensor([[0, 0, w, h]]).double().expand(500, 4), rtol=0, atol=1e-4)
+    assert all(a > b for a, b in itertools.pairwise(share))
+    assert all(a < b for a, b in itertools.pairwise(spread))
+
+
+def test_attempts_without_end_are_the_scripts_rejection():
+    """The released script draws until a box fits; 32 attempts on a square hardly ever end in the fallback."""
+    u = uniforms(RandomResizedCrop(attempts=32), 3000)
+    ours = boxes(RandomResizedCrop(size=24, scale=(0.002, 1.0), attempts=32), u, (200, 200))
+    rejected = []
+    for row in u.double().tolist():
+        shapes = zip(row[0:-2:2], row[1:-2:2], strict=True)
+        area_ratio = ((200 * 200 * (0.002 + a * 0.998), 0.75 * (16 / 9) ** b) for a, b in shapes)
+        sides = ((round(math.sqrt(a * r)), round(math.sqrt(a / r))) for a, r in area_ratio)
+        rejected.append(next((w, h) for w, h in sides if w <= 200 and h <= 200))
+    torch.testing.assert_close(ours[:, 2:], torch.tensor(rejected).double(), rtol=0, atol=1e-3)
+
+
 # RandomCrop, CenterCrop
 
 
@@ -135,6 +164,13 @@ def test_center_crop_keeps_the_centre():
     x = torch.randint(0, 256, (1, 3, *ODD), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     y = warp(CenterCrop(size=21), torch.zeros(1, 0), x)
     assert torch.equal((y * 255).round().to(torch.uint8), tv.center_crop(x, [21, 21]))
+
+
+def test_strength_scales_what_a_crop_takes_off():
+    assert [RandomCrop(strength=s).out_size((40, 60)) for s in (0, 0.5, 1, 3)] == [(40, 40), (30, 30), (20, 20), (1, 1)]
+    none = torch.zeros(1, 0)
+    for strength, box in [(0, [0, 0, 60, 40]), (0.5, [10, 5, 40, 30]), (1, [20, 10, 20, 20])]:
+        assert boxes(CenterCrop(size=20, strength=strength), none, (40, 60)).tolist() == [box]
 
 
 # KeepInside
@@ -182,6 +218,45 @@ def test_keep_inside_only_moves_a_frame_that_fits():
     assert kept.tolist() == [[[1, 0, 0], [0, 1, 80], [0, 0, 1]]]
 
 
+def projected(matrix, frame):
+    """Where points of a frame lie in the source, (N, 2), and their depths, (N,)."""
+    y, x = torch.meshgrid(*(torch.linspace(0, n, 9, dtype=torch.float64) for n in frame), indexing="ij")
+    points = torch.stack((x, y, torch.ones_like(x))).flatten(1)
+    x, y, depth = matrix.double() @ points
+    return torch.stack((x, y), 1) / depth[:, None], depth
+
+
+@FEW
+@given(st.integers(0, 10**6), st.floats(0, 1), sides, sides)
+def test_keep_inside_holds_for_a_perspective_too(seed, distortion, height, width):
+    frame, source, op = (40, 56), (height, width), Perspective(distortion=distortion)
+    params = rng.uniform(seed, "test", torch.arange(1), 8)
+    free = Rotate(degrees=180).matrix(torch.tensor([seed % 360 - 180.0]), frame) @ op.matrix(params, frame)
+    kept = KeepInside().constrain(free, frame, source)[0]
+    before, depth = projected(free[0], frame)
+    if depth.min() < 1e-2:
+        return  # beyond the horizon nothing bounds it
+    after, _ = projected(kept, frame)
+    assert (after > -1e-2).all()
+    assert (after < torch.tensor([width, height]) + 1e-2).all()
+    # The picture in the frame is the same, moved and not enlarged.
+    shrink = (after[-1] - after[0]).norm() / (before[-1] - before[0]).norm()
+    assert shrink <= 1 + 1e-4
+    torch.testing.assert_close(after - after[0], (before - before[0]) * shrink, rtol=1e-3, atol=2e-2)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_keep_inside_leaves_a_perspective_that_is_inside(seed):
+    params = rng.uniform(seed, "test", torch.arange(1), 8)
+    matrix = Perspective().matrix(params, (20, 24))
+    low, high = (f(projected(matrix[0], (20, 24))[0], 0) for f in (torch.amin, torch.amax))
+    size = [math.ceil(s) + 2 for s in (high - low).tolist()]
+    moved = torch.eye(3)
+    moved[:2, 2] = 1 - low.float()
+    kept = KeepInside().constrain(moved @ matrix, (20, 24), (size[1], size[0]))
+    torch.testing.assert_close(kept, moved @ matrix, rtol=0, atol=1e-3)
+
+
 # Settings
 
 
@@ -189,6 +264,8 @@ def test_keep_inside_only_moves_a_frame_that_fits():
     ("make", "message"),
     [
         (lambda: RandomCrop(fraction=0.0), "fraction must lie in"),
+        (lambda: CenterCrop(size=0), "size must lie in"),
+        (lambda: RandomResizedCrop(strength=-1), "strength must lie in"),
         (lambda: RandomResizedCrop(scale=(0.0, 1.0)), "scale must lie in"),
         (lambda: RandomResizedCrop(scale=(1.0, 0.5)), "scale must be two numbers"),
         (lambda: RandomResizedCrop(area="lin"), "area is 'lin'"),
