@@ -242,7 +242,7 @@ def comparison(name: str, records: list[dict[str, Any]]) -> Table:
     """What `bench` found, one line a comparison; what all lines share stands below."""
     first = records[0]
     shared = [k for k, v in first.items() if not isinstance(v, float) and all(r[k] == v for r in records)]
-    rows = [{k: readable(v) for k, v in record.items() if k not in shared} for record in records]
+    rows = [{k.replace("_", " "): readable(v) for k, v in record.items() if k not in shared} for record in records]
     found = listing(f"bench {name}", rows)
     found.caption = escape(", ".join(f"{k} {first[k]}" for k in shared if k != "bench"))
     return found

@@ -11,12 +11,14 @@ from torch import Tensor
 from augstudy.bench.base import Bench, Job, Line, Settings, Side, cores, race
 from augstudy.bench.references.script import Script
 from augstudy.bench.references.truth import Aims, aims, our_crops, psnr, script_crops, supersampled
+from augstudy.core.build import build
+from augstudy.core.build import settings as fields_of
 from augstudy.data.corpus import Corpus, Recipe
 from augstudy.data.images import ImageUsed, find_image, load_image
 
 __all__ = ["Crops"]
 
-QUALITIES = ("default",)
+QUALITIES = ("default", "fine")
 
 
 @dataclass(frozen=True)
@@ -30,20 +32,26 @@ class Crops(Bench):
     quality_crops: int = 32
 
     def lines(self, settings: Settings) -> Iterator[Line]:
-        """Two lines a size, one for each quality of ours; the reference of both is the same."""
+        """A line for each size and quality of ours; all of one size have the same reference."""
         used = picture(settings.image)
         image, processes = load_image(used.path), cores()
         name = f"torchvision and Pillow, {processes} processes"
         for size in settings.sizes:
-            recipes = {quality: Recipe(size=size) for quality in QUALITIES}
-            ours = [Side(q, CropJob(image, recipe, settings.place)) for q, recipe in recipes.items()]
+            ours = [Side(q, CropJob(image, recipe, settings.place)) for q, recipe in recipes(size).items()]
             rates = race([*ours, Side(name, Script(used.path, size), processes)], settings.seconds, settings.place)
             judge = Judge(image, size, self.quality_crops) if settings.quality else None
-            for quality, recipe in recipes.items():
+            for quality, recipe in recipes(size).items():
                 more = {**(judge.decibels(recipe, settings.place) if judge else {}), "image": used.label}
                 more |= {"batch": batch_size(size, settings.place), "threads": torch.get_num_threads()}
                 key = {"size": size, "quality": quality}
                 yield Line("crops", key, settings.place, rates[quality], name, rates[name], more)
+
+
+def recipes(size: int) -> dict[str, Recipe]:
+    """The script's defaults at each quality of the warp."""
+    if "quality" not in fields_of(Recipe):
+        return {"default": Recipe(size=size)}
+    return {quality: build(Recipe, {"size": size, "quality": quality}, "bench crops") for quality in QUALITIES}
 
 
 def picture(name: str | None) -> ImageUsed:

@@ -53,7 +53,7 @@ def sides(images: Tensor, size: int, device: torch.device) -> list[Side]:
 
 
 def kornia_name(cropping_mode: str) -> str:
-    return f"kornia {kornia.__version__}, eager, cropping_mode {cropping_mode}"
+    return f"kornia {kornia.__version__} eager, {cropping_mode}"
 
 
 def torchvision_name() -> str:
