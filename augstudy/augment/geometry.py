@@ -137,7 +137,8 @@ class Scale(GeometryOp):
 class Perspective(GeometryOp):
     """Move each corner of the frame inwards by whole pixels, uniform from 0 to distortion x half the side.
 
-    Source: `torchvision.transforms.v2.RandomPerspective`, whose corners are the centres of the corner pixels.
+    Source: `torchvision.transforms.v2.RandomPerspective`. Its corners are meant to be the centres of the corner pixels,
+    and here and in kornia they are; torchvision then reads half a pixel beside them.
     """
 
     distortion: float = 0.5
@@ -167,6 +168,7 @@ class QuarterTurn(GeometryOp):
     gives the angle away.
     """
 
+    rigid = True
     on_or_off = True
     draws = 1
 
@@ -192,6 +194,7 @@ class HorizontalFlip(GeometryOp):
     """Mirror left and right."""
 
     p: float = 0.5
+    rigid = True
     on_or_off = True
 
     def matrix(self, params: Tensor, size: Size) -> Tensor:
@@ -203,6 +206,7 @@ class VerticalFlip(GeometryOp):
     """Mirror top and bottom."""
 
     p: float = 0.5
+    rigid = True
     on_or_off = True
 
     def matrix(self, params: Tensor, size: Size) -> Tensor:

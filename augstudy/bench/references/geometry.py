@@ -70,7 +70,8 @@ def corners(op: Any, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def tv_perspective(op: Any, x: Tensor, params: Tensor) -> Tensor:
-    starts, ends = (points[0].int().tolist() for points in corners(op, x, params))
+    """torchvision counts corners from 0 but reads pixels at +0.5; given corners at +0.5 as well it means one place."""
+    starts, ends = ((points[0] + 0.5).tolist() for points in corners(op, x, params))
     return tv.perspective(x, starts, ends, tv.InterpolationMode.BILINEAR)
 
 
@@ -94,7 +95,7 @@ GEOMETRY = (
         lambda op, x, a: tv_affine(x, shear=one(a)),
         replayed(
             "RandomShear",
-            lambda op, x, a: {"center": centre(x), "shear_x": -a, "shear_y": torch.zeros(1)},
+            lambda op, x, a: {"center": centre(x), "shear_x": a, "shear_y": torch.zeros(1)},
             shear=30.0,
             align_corners=True,
         ),
@@ -118,7 +119,13 @@ GEOMETRY = (
         lambda op, x, a: tv_affine(x, scale=one(a)),
         replayed("RandomAffine", kornia_affine, degrees=0.0, align_corners=True),
     ),
-    Case(("perspective",), {}, tv_perspective, replayed("RandomPerspective", kornia_perspective, align_corners=True)),
+    Case(
+        ("perspective",),
+        {},
+        tv_perspective,
+        replayed("RandomPerspective", kornia_perspective, align_corners=True),
+        "torchvision with its corners moved to pixel centres",
+    ),
     Case(("horizontal_flip",), {}, lambda op, x, a: tv.hflip(x), lambda op, x, a: transform.hflip(x)),
     Case(("vertical_flip",), {}, lambda op, x, a: tv.vflip(x), lambda op, x, a: transform.vflip(x)),
     Case(

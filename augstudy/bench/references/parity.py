@@ -22,7 +22,8 @@ from augstudy.core import rng
 __all__ = ["CASES", "Figures", "markdown", "measure"]
 
 CASES = (*GEOMETRY, FUSED, *COLOUR, *FILTERS)
-SAMPLES, SIZE, SQUARE = 16, (64, 96), (64, 64)
+SAMPLES = 16
+SMOOTH, SQUARE, NOISE = (256, 384), (256, 256), (64, 96)  # (height, width) of the pictures
 Figures = tuple[float | None, float | None]  # max |difference| to torchvision and to kornia
 
 
@@ -34,15 +35,7 @@ def smooth(size: tuple[int, int]) -> Tensor:
 
 def noise() -> Tensor:
     """Random colours with the corners of the cube and a grey among them: (1, 3, h, w)."""
-    x = rng.uniform(0, "parity/noise", torch.arange(1), 3 * SIZE[0] * SIZE[1]).view(1, 3, *SIZE)
-    corners = torch.tensor([*itertools.product((0.0, 1.0), repeat=3), (0.5, 0.5, 0.5)]).T  # (3, 9)
-    x[0, :, 0, :90] = corners.repeat_interleave(10, 1)
-    return x
-
-
-def noise() -> Tensor:
-    """Random colours with the corners of the cube and a grey among them: (1, 3, h, w)."""
-    x = rng.uniform(0, "parity/noise", torch.arange(1), 3 * SIZE[0] * SIZE[1]).view(1, 3, *SIZE)
+    x = rng.uniform(0, "parity/noise", torch.arange(1), 3 * NOISE[0] * NOISE[1]).view(1, 3, *NOISE)
     corners = torch.tensor([*itertools.product((0.0, 1.0), repeat=3), (0.5, 0.5, 0.5)]).T  # (3, 9)
     x[0, :, 0, :90] = corners.repeat_interleave(10, 1)
     return x
@@ -52,7 +45,7 @@ def measure(case: Case) -> Figures:
     """The largest difference over samples and pixels, in units of pixels from 0 to 1; None without a counterpart."""
     if isinstance(case.parts[0], ColorOp):
         return _differences(case, noise())
-    return _differences(case, smooth(SQUARE if case.ops == ("quarter_turn",) else SIZE))
+    return _differences(case, smooth(SQUARE if case.ops == ("quarter_turn",) else SMOOTH))
 
 
 def _differences(case: Case, x: Tensor) -> Figures:
@@ -96,7 +89,7 @@ def markdown() -> str:
         "|---|---:|---:|---|",
     ]
     for case in CASES:
-        figures = ["–" if far is None else f"{far * 255:.3f}" for far in measure(case)]
+        figures = ["-" if far is None else f"{far * 255:.3f}" for far in measure(case)]
         lines.append(f"| {' + '.join(case.ops)} | {' | '.join(figures)} | {case.note} |")
     return "\n".join(lines)
 
