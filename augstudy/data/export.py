@@ -153,15 +153,23 @@ class Export:
         return self.ledger.note(shelf.name(part), part, tally)
 
     def _require_space(self, shelf: Shelf, remaining: int) -> None:
-        need = round(MARGIN * shelf.need(self._files(self._sample()), remaining))
+        sample = [
+            file for part in torch.tensor(self._sample()).split(self._step) for file in self._files(part.tolist())
+        ]
+        need = round(MARGIN * shelf.need(sample, remaining))
         free = shutil.disk_usage(self.folder).free
         if need > free:
             what = f"{self.folder} has {free / 1e9:,.1f} GB free, and this export needs about {need / 1e9:,.1f} GB more"
             raise UserError(what, "Free some space, name a folder on another disk with --out, or ask for fewer crops.")
 
+    @property
+    def _step(self) -> int:
+        """Crops of a batch."""
+        return max(1, min(4096, PIXELS // self.corpus.size**2))
+
     def _made(self, parts: Sequence[Part]) -> Generator[Batch]:
         """The files of these parts, batch by batch in order, a few batches made ahead on every core."""
-        step = max(8, min(4096, PIXELS // self.corpus.size**2))
+        step = self._step
         spans = (
             (part, range(n, min(n + step, part.stop))) for part in parts for n in range(part.first, part.stop, step)
         )
@@ -178,9 +186,9 @@ class Export:
         return self.encoding.encode(to_bytes(self.corpus.batch(torch.tensor(numbers))))
 
     def _sample(self) -> list[int]:
-        """Numbers of crops, spread evenly."""
-        count = len(self.corpus)
-        return sorted({round(i * (count - 1) / (SAMPLE - 1)) for i in range(SAMPLE)})
+        """Numbers of crops, spread evenly: fewer of large ones, which take long and differ less in length."""
+        count, chosen = len(self.corpus), max(8, min(SAMPLE, 4 * PIXELS // self.corpus.size**2))
+        return sorted({round(i * (count - 1) / (chosen - 1)) for i in range(chosen)})
 
     def verify(self, progress: Progress = silent) -> None:
         """Compare a finished export with its manifest, and some of its crops with crops made anew.
