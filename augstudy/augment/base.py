@@ -46,7 +46,12 @@ class Op:
 
 
 class GeometryOp(Op):
-    """Says where an output pixel comes from; moves no pixel itself."""
+    """Says where an output pixel comes from; moves no pixel itself.
+
+    `rigid` ops carry whole pixels to whole pixels (flips, quarter turns), so they commute with symmetric filters.
+    """
+
+    rigid: ClassVar[bool] = False
 
     def out_size(self, size: Size) -> Size:
         """Size of the output for an input of this size."""
@@ -62,8 +67,21 @@ class ColorOp(Op):
 
     @abstractmethod
     def apply(self, x: Tensor, params: Tensor) -> Tensor:
-        """(B, 3, h, w) in [0, 1] -> the same shape and range."""
+        """(B, 3, h, w) in [0, 1], and parameters on the same device -> the same shape and range."""
+
+    def change(self, x: Tensor, params: Tensor, rows: Tensor) -> Tensor:
+        """Apply to the samples `rows` of a batch, in place where it can; parameters and rows are on the CPU."""
+        if len(rows) == len(x):
+            return self.apply(x, params.to(x.device, non_blocking=True))
+        here = rows.to(x.device, non_blocking=True)
+        x[here] = self.apply(x[here], params[rows].to(x.device, non_blocking=True))
+        return x
 
 
 class FilterOp(ColorOp):
-    """Changes a pixel by its neighbours, its place or the whole picture, so it commutes with nothing."""
+    """Changes a pixel by its neighbours, its place or the whole picture, so it commutes with nothing.
+
+    `symmetric` ones look the same in every direction and place, so they commute with rigid geometry.
+    """
+
+    symmetric: ClassVar[bool] = False

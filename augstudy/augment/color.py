@@ -7,6 +7,8 @@ from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from augstudy.augment.base import ColorOp
+from augstudy.augment.cpu import color as compiled
+from augstudy.augment.cpu.threads import spread_rows
 from augstudy.core.build import check_range
 
 __all__ = ["ColorJitter", "Grayscale"]
@@ -56,6 +58,7 @@ class ColorJitter(ColorOp):
     Args:
         brightness, contrast, saturation: a gives factors uniform in [max(0, 1 - a), 1 + a].
         hue: a gives shifts uniform in [-a, a] turns of the colour circle. In [0, 0.5].
+        strength: multiplies all four.
 
     Source: `torchvision.transforms.ColorJitter`.
     """
@@ -67,34 +70,62 @@ class ColorJitter(ColorOp):
     draws = 8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("brightness", "contrast", "saturation"):
             check_range(name, getattr(self, name), 0)
         check_range("hue", self.hue, 0, 0.5)
+        check_range("strength x hue", self.strength * self.hue, 0, 0.5)
+
+    @property
+    def reach(self) -> tuple[float, float, float, float]:
+        """Largest deviation of each factor."""
+        s = self.strength
+        return s * self.brightness, s * self.contrast, s * self.saturation, s * self.hue
 
     def sample(self, uniforms: Tensor) -> Tensor:  # (B, 8) -> (B, 8): four factors, then which step comes when
-        reach = uniforms.new_tensor([self.brightness, self.contrast, self.saturation, self.hue])
+        reach = uniforms.new_tensor(self.reach)
         centre = uniforms.new_tensor([1.0, 1.0, 1.0, 0.0])
         low = torch.maximum(centre - reach, uniforms.new_tensor([0.0, 0.0, 0.0, -1.0]))
         factors = low + uniforms[:, :4] * (centre + reach - low)
         return torch.cat((factors, uniforms[:, 4:].argsort(1).float()), 1)
 
     def apply(self, x: Tensor, params: Tensor) -> Tensor:
-        order = params[:, 4:]
-        used = [s for s, a in enumerate((self.brightness, self.contrast, self.saturation, self.hue)) if a > 0]
-        x = x.clone()
+        return self.change(x.clone(), params.cpu(), torch.arange(len(x)))
+
+    def change(self, x: Tensor, params: Tensor, rows: Tensor) -> Tensor:
+        order = params[:, 4:].long()
+        if x.device.type == "cpu" and x.is_contiguous():
+            flat, factors, steps = x.flatten(2).numpy(), params[:, :4].numpy(), self._used(order).numpy()
+            spread_rows(lambda mine: compiled.jitter(flat, factors, steps, mine), rows, x[0, 0].numel())
+            return x
         for place in range(4):
-            for step in used:
-                mine = (order[:, place] == step).nonzero()[:, 0]
+            for step in (s for s, a in enumerate(self.reach) if a > 0):
+                mine = rows[order[rows, place] == step]
                 if len(mine):
-                    x[mine] = STEPS[step](x[mine], params[mine, step])
+                    here, factor = mine.to(x.device), params[mine, step].to(x.device)
+                    x[here] = STEPS[step](x[here], factor)
         return x
+
+    def _used(self, order: Tensor) -> Tensor:
+        """The steps that can act, in their order, then -1: (B, 4) -> (B, 4) int64."""
+        used = torch.tensor([a > 0 for a in self.reach])[order]  # (B, 4)
+        places = used.logical_not().long().argsort(dim=1, stable=True)
+        return torch.where(used, order, -1).gather(1, places).contiguous()
 
 
 @dataclass(frozen=True)
 class Grayscale(ColorOp):
-    """Luma in all three channels (ITU-R 601-2)."""
+    """Luma in all three channels (ITU-R 601-2); `strength` multiplies the probability."""
 
     p: float = 0.2
+    on_or_off = True
 
     def apply(self, x: Tensor, params: Tensor) -> Tensor:
         return rgb_to_grayscale(x).expand_as(x)
+
+    def change(self, x: Tensor, params: Tensor, rows: Tensor) -> Tensor:
+        if x.device.type != "cpu" or not x.is_contiguous():
+            return super().change(x, params, rows)
+        flat = x.flatten(2).numpy()
+        spread_rows(lambda mine: compiled.grayscale(flat, mine), rows, x[0, 0].numel())
+        return x

@@ -31,9 +31,13 @@ class Graph:
         return Graph(self.ops + later.ops)
 
     def sample(self, seed: int, stream: str, index: Tensor, epoch: int = 0, view: int = 0) -> list[Draw]:
-        """One draw for each op, keyed by (seed, stream, epoch, index, view): see `core.rng.uniform`."""
+        """One draw for each op, keyed by (seed, stream, epoch, index, view): see `core.rng.uniform`.
+
+        Chance lives on the CPU, whatever the device of the pixels: the parameters are the same bits everywhere, and
+        what they decide (which samples, which level of the pyramid) is known without waiting for the device.
+        """
         counts = [op.draws + 1 for op in self.ops]
-        uniforms = rng.uniform(seed, stream, index, sum(counts), epoch, view)
+        uniforms = rng.uniform(seed, stream, index.cpu(), sum(counts), epoch, view)
         return [
             Draw(u[:, 0] < op.chance, op.sample(u[:, 1:]))
             for op, u in zip(self.ops, uniforms.split(counts, 1), strict=True)
@@ -47,43 +51,78 @@ class Graph:
         return size
 
     def plan(self) -> list[list[int]]:
-        """Positions of the ops of each pass: geometry first, then colour, and a new warp only after a filter.
+        """Positions of the ops of each pass: as few warps, colour passes and filters as keep the meaning.
 
-        Colour acts on each pixel by itself, so geometry may overtake it; a filter may be overtaken by nothing. Contrast
-        alone also looks at the mean grey of its picture: overtaken by a crop, it takes the mean of the cropped picture.
+        Colour acts on each pixel by itself, so geometry overtakes it, and a run of it is one pass. Contrast alone also
+        looks at the mean grey of its picture: overtaken by a crop, it takes the mean of the cropped picture. Filters
+        are overtaken by nothing but rigid geometry, and only if they are symmetric.
         """
         passes: list[list[int]] = []
-        warp: list[int] = []
-        rest: list[int] = []
-        blocked = False
+        warp: list[int] | None = None  # the last one, while nothing bars it
+        colour: list[int] = []
+        rigid_only = False
         for i, op in enumerate(self.ops):
-            if isinstance(op, GeometryOp) and blocked:
-                passes += [p for p in (warp, rest) if p]
-                warp, rest, blocked = [], [], False
-            (warp if isinstance(op, GeometryOp) else rest).append(i)
-            blocked = blocked or isinstance(op, FilterOp)
-        return passes + [p for p in (warp, rest) if p]
+            if isinstance(op, FilterOp):
+                passes, colour = [*passes, colour, [i]], []
+                rigid_only, warp = True, warp if op.symmetric else None
+            elif isinstance(op, GeometryOp) and (warp is None or (rigid_only and not op.rigid)):
+                warp, rigid_only = [i], False
+                passes = [*passes, warp]
+            elif isinstance(op, GeometryOp) and warp is not None:
+                warp.append(i)
+            else:
+                colour.append(i)
+        return [p for p in (*passes, colour) if p]
 
-    def __call__(self, source: Pyramid, draws: list[Draw], border: str = "reflect", antialias: bool = True) -> Tensor:
+    def describe(self) -> str:
+        """The plan in words, such as "9 nodes -> 1 warp + 1 colour pass + 1 blur", and a line for each pass."""
+        plan = [(self._kind(positions), positions) for positions in self.plan()]
+        kinds = [kind for kind, _ in plan]
+        counts = [counted(kinds.count(kind), kind) for kind in dict.fromkeys(kinds)]
+        lines = [f"  {kind}: {', '.join(type(self.ops[i]).__name__ for i in positions)}" for kind, positions in plan]
+        return "\n".join([f"{counted(len(self.ops), 'node')} -> {' + '.join(counts) or 'nothing to do'}", *lines])
+
+    def _kind(self, positions: list[int]) -> str:
+        first = self.ops[positions[0]]
+        if isinstance(first, GeometryOp):
+            return "warp"
+        if isinstance(first, FilterOp):
+            return "blur" if "Blur" in type(first).__name__ else "filter"
+        return "colour pass"
+
+    def __call__(
+        self,
+        source: Pyramid,
+        draws: list[Draw],
+        border: str = "reflect",
+        antialias: bool = True,
+        quality: str = "default",
+    ) -> Tensor:
         """Pixels for every sample of the draws.
 
         Args:
             source: one image for all samples, or one for each.
-            border, antialias: see `Pyramid.warp`.
+            border, antialias, quality: see `Pyramid.warp`.
 
         Returns:
             (B, 3, h, w) float in [0, 1]; without ops, the source's images.
         """
-        x = source.images
-        for number, positions in enumerate(self.plan()):
+        x = None
+        for positions in self.plan():
             chosen = [(self.ops[i], draws[i]) for i in positions]
             if isinstance(chosen[0][0], GeometryOp):
-                pyramid = source if number == 0 else Pyramid.of(x)
+                pyramid = source if x is None else Pyramid.of(x)
                 matrix, size = compose(chosen, pyramid.size)
-                x = pyramid.warp(matrix, size, border, antialias)
+                x = pyramid.warp(matrix, size, border, antialias, quality)
             else:
-                x = recolour(x.expand(len(chosen[0][1].touched), -1, -1, -1), chosen)
-        return x
+                x = source.images.expand(len(draws[0].touched), -1, -1, -1).clone() if x is None else x
+                x = recolour(x, chosen)
+        return source.images if x is None else x
+
+
+def counted(count: int, what: str) -> str:
+    """1 node, 2 nodes, 2 colour passes."""
+    return f"{count} {what}{'' if count == 1 else 'es' if what.endswith('s') else 's'}"
 
 
 def compose(chosen: list[tuple[Op, Draw]], source: Size) -> tuple[Tensor, Size]:
@@ -104,11 +143,10 @@ def compose(chosen: list[tuple[Op, Draw]], source: Size) -> tuple[Tensor, Size]:
 
 
 def recolour(x: Tensor, chosen: list[tuple[Op, Draw]]) -> Tensor:
-    """Colour and filter ops one after the other, each on the samples it touches."""
+    """Colour and filter ops one after the other, each on the samples it touches; `x` may be overwritten."""
     for op, draw in chosen:
         assert isinstance(op, ColorOp)
-        if op.chance >= 1:
-            x = op.apply(x, draw.params)
-        elif op.chance > 0:
-            x = torch.where(draw.touched.view(-1, 1, 1, 1), op.apply(x, draw.params), x)
+        rows = draw.touched.nonzero()[:, 0]
+        if len(rows):
+            x = op.change(x, draw.params, rows)
     return x

@@ -1,123 +1,294 @@
-"""The one antialiased warp: an image pyramid in one atlas, read between the two levels that fit."""
+"""The one antialiased warp: an image pyramid with two levels an octave, read where an output pixel's footprint lies."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, grid_sample
+from torch.nn.functional import avg_pool2d, grid_sample, interpolate
 
 from augstudy.augment.base import Size
+from augstudy.augment.cpu import warp as compiled
+from augstudy.augment.cpu.threads import shares, spread
+from augstudy.core.build import check_choice
 
-__all__ = ["Pyramid"]
+__all__ = ["BORDERS", "QUALITIES", "Footprint", "Pyramid"]
+
+BORDERS = ("reflect", "black")
+QUALITIES = ("default", "fine")
+AN_OCTAVE = 2  # levels
+SHARPER = {"default": 0.5, "fine": 1.25}  # octaves by which levels are finer than the footprint's shorter axis
+ACROSS = {"default": 1, "fine": 2}  # reads over the shorter axis
+ALONG = {"default": 1.0, "fine": 1.5}  # reads over the longer axis, for each time that it is as long as the shorter
+MOST = 16  # reads over the longer axis at most
 
 
 @dataclass(frozen=True)
-class Pyramid:
-    """Images with their area-averaged half, quarter, ... sizes, side by side in one tensor.
-
-    One atlas lets a batch whose crops need different levels be read in a single call, without sorting it by level and
-    without waiting for the device.
+class Footprint:
+    """The part of the source that an output pixel stands for: an ellipse, by its two axes.
 
     Args:
-        atlas: (M, 3, Ha, Wa) float in [0, 1].
-        sizes: (height, width) of each level, the finest first.
-        corners: (y, x) of each level in the atlas.
+        along, across: (..., 2) the longer and the shorter axis, in pixels of the source.
+        length, width: (...,) their lengths.
     """
 
-    atlas: Tensor
-    sizes: tuple[Size, ...]
-    corners: tuple[Size, ...]
+    along: Tensor
+    across: Tensor
+    length: Tensor
+    width: Tensor
+
+    @classmethod
+    def of(cls, jacobian: Tensor) -> "Footprint":
+        """(..., 2, 2) derivative of source by output coordinates: the singular values and left singular vectors."""
+        a, b, c, d = jacobian.flatten(-2).unbind(-1)
+        p, q, r = a * a + b * b, a * c + b * d, c * c + d * d
+        middle, spread_ = (p + r) / 2, torch.hypot((p - r) / 2, q)
+        length = (middle + spread_).sqrt()
+        width = (a * d - b * c).abs() / length.clamp(min=1e-12)
+        angle = torch.atan2(2 * q, p - r) / 2
+        cos, sin = angle.cos(), angle.sin()
+        along = torch.stack((cos, sin), -1) * length[..., None]
+        across = torch.stack((-sin, cos), -1) * width[..., None]
+        return cls(along, across, length, width)
+
+    def level(self, quality: str) -> Tensor:
+        """Octaves down the pyramid, not yet rounded: by the shorter axis, so that no direction loses detail."""
+        return (self.width.clamp(min=1e-6).log2() - SHARPER[quality]).clamp(min=0)
+
+    def reads(self, quality: str) -> Tensor:
+        """How many reads along the longer axis make up for a level chosen by the shorter one."""
+        ratio = self.length / self.width.clamp(min=1)
+        return (ratio * ALONG[quality]).round().clamp(1, MOST).long()
+
+
+class Pyramid:
+    """Images with their smaller sizes, each made when it is first needed.
+
+    Level k is the image at 2^(-k/2) of its size: whole octaves by averaging 2 x 2 pixels, those between by a triangle
+    filter over the octave before. With two levels an octave one bilinear read is within a quarter of an octave of the
+    footprint, so nothing need be interpolated between levels while reading (docs/decisions.md has the figures).
+
+    Args:
+        images: (M, 3, H, W) uint8, or float in [0, 1].
+    """
+
+    def __init__(self, images: Tensor) -> None:
+        self._source = images if images.dtype == torch.uint8 else images.float()
+        self._levels: dict[int, Tensor] = {}
+        self._packed: dict[int, Any] = {}
 
     @classmethod
     def of(cls, images: Tensor) -> "Pyramid":
-        """(M, 3, H, W) uint8, or float in [0, 1]."""
-        level = images.float() / 255 if images.dtype == torch.uint8 else images
-        levels = [level]
-        while min(level.shape[-2:]) >= 4:
-            level = avg_pool2d(level, 2)
-            levels.append(level)
-        sizes = tuple((x.shape[-2], x.shape[-1]) for x in levels)
-        corners, y = [(0, 0)], 0
-        for h, _ in sizes[1:]:
-            corners.append((y, sizes[0][1]))
-            y += h
-        height = max(sizes[0][0], y)
-        width = sizes[0][1] + (sizes[1][1] if len(sizes) > 1 else 0)
-        atlas = images.new_zeros((len(images), 3, height, width), dtype=torch.float32)
-        for x, (h, w), (top, left) in zip(levels, sizes, corners, strict=True):
-            atlas[:, :, top : top + h, left : left + w] = x
-        return cls(atlas, sizes, tuple(corners))
+        """A pyramid over (M, 3, H, W) uint8, or float in [0, 1]."""
+        return cls(images)
 
     @property
     def size(self) -> Size:
         """(height, width) of the images."""
-        return self.sizes[0]
+        return self._source.shape[-2], self._source.shape[-1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the pixels are."""
+        return self._source.device
 
     @property
     def images(self) -> Tensor:
-        """(M, 3, H, W) float in [0, 1], a view of the atlas."""
-        return self.atlas[..., : self.size[0], : self.size[1]]
+        """(M, 3, H, W) float in [0, 1]."""
+        return self.level(0)
 
-    def warp(self, matrix: Tensor, out: Size, border: str = "reflect", antialias: bool = True) -> Tensor:
+    def __len__(self) -> int:
+        """M, the number of images."""
+        return len(self._source)
+
+    @property
+    def depth(self) -> int:
+        """The last level: it has at least 2 pixels a side, or the images have fewer."""
+        octaves = max(0, min(self.size).bit_length() - 2)
+        return AN_OCTAVE * octaves
+
+    def level(self, k: int) -> Tensor:
+        """(M, 3, h, w) float in [0, 1]."""
+        if k not in self._levels:
+            if k == 0:
+                x = self._source
+                self._levels[0] = x.float() / 255 if x.dtype == torch.uint8 else x
+            elif k % AN_OCTAVE == 0:
+                self._levels[k] = avg_pool2d(self.level(k - AN_OCTAVE), 2)
+            else:
+                octave = self.level(k - k % AN_OCTAVE)
+                h, w = (max(1, round(s * 2 ** -(k % AN_OCTAVE / AN_OCTAVE))) for s in octave.shape[-2:])
+                self._levels[k] = interpolate(octave, (h, w), mode="bilinear", antialias=True, align_corners=False)
+        return self._levels[k]
+
+    def warp(
+        self, matrix: Tensor, out: Size, border: str = "reflect", antialias: bool = True, quality: str = "default"
+    ) -> Tensor:
         """Read `out` pixels for each matrix.
 
         Args:
-            matrix: (B, 3, 3), affine, from output to image coordinates. With one image every row reads it; else
-                row i reads image i.
+            matrix: (B, 3, 3) from output to image coordinates, affine or projective, on the CPU (where it decides what
+                is read, without waiting for the device). With one image every row reads it; else row i reads image i.
             out: (height, width) of the output.
             border: what lies outside the image: "reflect" or "black".
-            antialias: False reads the finest level only, as grid_sample does.
+            antialias: False reads the images themselves, as grid_sample does.
+            quality: "default", or "fine" for some four times as many reads of finer levels.
 
         Returns:
             (B, 3, h, w) float in [0, 1].
         """
-        xy = self._positions(matrix, out)  # (B, h, w, 2)
-        inside = None
+        check_choice("border", border, BORDERS)
+        check_choice("quality", quality, QUALITIES)
+        if len(self) not in (1, len(matrix)):
+            raise ValueError(f"{len(matrix)} matrices for {len(self)} images")
+        if len(matrix) == 0:
+            return torch.empty(0, 3, *out, device=self.device)
+        matrix = matrix.cpu().float()
+        bent = (matrix[:, 2] != matrix.new_tensor([0.0, 0.0, 1.0])).any(1)
+        pixels = torch.empty(len(matrix), 3, *out, device=self.device)
+        if not bent.all():
+            rows = bent.logical_not().nonzero()[:, 0]
+            foot = Footprint.of(matrix[:, :2, :2])
+            level, taps = torch.zeros(len(matrix), dtype=torch.long), torch.ones(len(matrix), 2, dtype=torch.long)
+            if antialias:
+                level = (foot.level(quality) * AN_OCTAVE).round().long().clamp(max=self.depth)
+                taps[:, 0], taps[:, 1] = foot.reads(quality), ACROSS[quality]
+            read = self._compiled if self.device.type == "cpu" else self._read
+            read(pixels, rows, matrix[:, :2], foot, level, taps, border)
+        for row in bent.nonzero()[:, 0].tolist():
+            pixels[row] = self._projective(matrix[row], row, out, border, antialias, quality)
+        return pixels
+
+    def _scale(self, k: int) -> Tensor:
+        """(2, 1) size of a pixel of the images in pixels of level k, along x and y."""
+        octaves, rest = divmod(k, AN_OCTAVE)
+        whole = [s >> octaves for s in self.size]  # an odd last row or column is left out of the next octave
+        part = [max(1, round(s * 2 ** -(rest / AN_OCTAVE))) / s for s in whole]
+        return torch.tensor([[part[1]], [part[0]]]) * 0.5**octaves
+
+    def _pixels(self, k: int) -> tuple[Any, float]:
+        """Level k as (M, h, w, 3) for compiled code, and what its values are multiplied by."""
+        if k not in self._packed:
+            raw = k == 0 and self._source.dtype == torch.uint8
+            x = (self._source if raw else self.level(k)).permute(0, 2, 3, 1)
+            self._packed[k] = (x.contiguous().numpy(), 1 / 255 if raw else 1.0)
+        return self._packed[k]
+
+    def _compiled(
+        self, pixels: Tensor, rows: Tensor, matrix: Tensor, foot: Footprint, level: Tensor, taps: Tensor, border: str
+    ) -> None:
+        """Fill the affine rows of `pixels` (B, 3, h, w), all samples of a level at once, on all threads."""
+        out, whole = (pixels.shape[2], pixels.shape[3]), pixels.numpy()
+        edge = torch.where(self._inside(matrix, out), compiled.BORDERS["inside"], compiled.BORDERS[border])
+        scale = torch.stack([self._scale(k) for k in range(int(level.max()) + 1)])[level]  # (B, 2, 1)
+        arrays = (
+            (torch.arange(len(matrix)) % len(self)).numpy(),
+            (matrix * scale).numpy(),
+            (foot.along * scale[..., 0]).numpy(),
+            (foot.across * scale[..., 0]).numpy(),
+            taps.numpy(),
+            edge.numpy(),
+            (scale[..., 0] * matrix.new_tensor([self.size[1], self.size[0]])).numpy(),
+        )
+
+        def work(task: tuple[int, Tensor]) -> None:
+            image, factor = self._pixels(task[0])
+            compiled.warp(image, *arrays, factor, task[1].numpy(), whole)
+
+        tasks = []
+        for k in level[rows].unique().tolist():
+            self._pixels(k)  # made here, by one thread
+            mine = rows[level[rows] == k]
+            tasks += [(k, mine[share]) for share in shares(len(mine), out[0] * out[1])]
+        spread(work, tasks)
+
+    def _inside(self, matrix: Tensor, out: Size) -> Tensor:
+        """(B,) whether the whole frame reads from inside the image, but for rounding."""
+        h, w = out
+        corners = matrix @ matrix.new_tensor([[0, w, 0, w], [0, 0, h, h], [1, 1, 1, 1]])  # (B, 2, 4)
+        bounds = matrix.new_tensor([[self.size[1]], [self.size[0]]])
+        slack = 1e-3
+        return ((corners > -slack) & (corners < bounds + slack)).flatten(1).all(1)
+
+    def _read(
+        self, pixels: Tensor, rows: Tensor, matrix: Tensor, foot: Footprint, level: Tensor, taps: Tensor, border: str
+    ) -> None:
+        """The same with torch's grid_sample, one call for each level and number of reads."""
+        out = (pixels.shape[2], pixels.shape[3])
+        kinds = torch.cat((level[:, None], taps), 1)[rows]
+        for k, n, m in kinds.unique(dim=0).tolist():
+            mine = rows[(kinds == kinds.new_tensor([k, n, m])).all(1)]
+            here = self._moved(mine)
+            xy = positions(self._moved(matrix[mine]), out)
+            along, across = (self._moved(axis[mine])[:, None, None] for axis in (foot.along, foot.across))
+            images = self.level(k)[here] if len(self) > 1 else self.level(k).expand(len(mine), -1, -1, -1)
+            pixels[here] = self._mean(images, self._scale(k), xy, along, across, n, m, border)
+
+    def _projective(self, matrix: Tensor, row: int, out: Size, border: str, antialias: bool, quality: str) -> Tensor:
+        """One sample whose footprint changes from pixel to pixel: read between the two levels that fit each of them."""
+        xy, jacobian = projected(matrix[None], out)
+        foot = Footprint.of(jacobian)
+        level = (foot.level(quality) * AN_OCTAVE * antialias).clamp(max=self.depth)
+        n, m = (int(foot.reads(quality).max()), ACROSS[quality]) if antialias else (1, 1)
+        xy, here, along, across = (self._moved(t) for t in (xy, level[:, None], foot.along, foot.across))
+        which = row if len(self) > 1 else 0
+        total = torch.zeros(1, 3, *out, device=self.device)
+        for k in range(int(level.min()), int(level.max().ceil()) + 1):
+            share = (1 - (here - k).abs()).clamp(min=0)
+            images = self.level(k)[which : which + 1]
+            total += share * self._mean(images, self._scale(k), xy, along, across, n, m, border)
+        return total[0]
+
+    def _moved(self, x: Tensor) -> Tensor:
+        return x.to(self.device, non_blocking=True)
+
+    def _mean(
+        self, images: Tensor, scale: Tensor, xy: Tensor, along: Tensor, across: Tensor, n: int, m: int, border: str
+    ) -> Tensor:
+        """The mean of n x m reads spread over each pixel's footprint: (B, 3, h, w)."""
+        total = torch.zeros(len(xy), 3, *xy.shape[1:3], device=self.device)
+        scale = self._moved(scale[:, 0])
+        for j in range(m):
+            for i in range(n):
+                at = xy + along * ((i + 0.5) / n - 0.5) + across * ((j + 0.5) / m - 0.5)
+                total += self._bilinear(images, self._fold(at, border) * scale) / (n * m)
+        return total * self._seen(xy) if border == "black" else total
+
+    def _fold(self, xy: Tensor, border: str) -> Tensor:
+        """Mirror coordinates at the image's edges; those beyond a black border are blackened later."""
         if border == "black":
-            bounds = xy.new_tensor([self.size[1], self.size[0]])
-            inside = ((xy >= 0) & (xy <= bounds)).all(-1)[:, None]
-        xy = self._reflect(xy)
-        pixels = self._trilinear(xy, self._level(matrix)) if antialias else self._read(xy, matrix.new_zeros(len(xy)))
-        return pixels if inside is None else pixels * inside
-
-    def _positions(self, matrix: Tensor, out: Size) -> Tensor:
-        y = torch.arange(out[0], device=matrix.device) + 0.5
-        x = torch.arange(out[1], device=matrix.device) + 0.5
-        along = matrix[:, :2, 0, None] * x  # (B, 2, w)
-        down = matrix[:, :2, 1, None] * y + matrix[:, :2, 2:]  # (B, 2, h)
-        return (along[:, :, None, :] + down[:, :, :, None]).permute(0, 2, 3, 1)
-
-    def _reflect(self, xy: Tensor) -> Tensor:
-        """Fold coordinates back at the image's edges, as a mirror does."""
+            return xy
         bounds = xy.new_tensor([self.size[1], self.size[0]])
         folded = torch.remainder(xy, 2 * bounds)
         return torch.minimum(folded, 2 * bounds - folded)
 
-    def _level(self, matrix: Tensor) -> Tensor:
-        """(B,) level whose pixels are as large as the output's, by the smaller singular value of the Jacobian.
+    def _seen(self, xy: Tensor) -> Tensor:
+        """(B, 1, h, w) whether a pixel's centre lies inside the image."""
+        bounds = xy.new_tensor([self.size[1], self.size[0]])
+        return ((xy >= 0) & (xy <= bounds)).all(-1)[:, None]
 
-        The smaller one keeps all detail of a slanted crop, at the price of some aliasing along its other axis.
-        """
-        a, b, c, d = matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 1, 0], matrix[:, 1, 1]
-        total = (a * a + b * b + c * c + d * d) / 2
-        spread = (total.square() - (a * d - b * c).square()).clamp(min=0).sqrt()
-        return (total - spread).clamp(min=1).log2().div(2).clamp(0, len(self.sizes) - 1)
+    def _bilinear(self, images: Tensor, xy: Tensor) -> Tensor:
+        """(B, 3, H, W), (B, h, w, 2) in its pixels -> (B, 3, h, w), the edge repeated beyond it."""
+        extent = xy.new_tensor([images.shape[-1], images.shape[-2]])
+        return grid_sample(images, xy * (2 / extent) - 1, "bilinear", "border", align_corners=False)
 
-    def _trilinear(self, xy: Tensor, level: Tensor) -> Tensor:
-        fine = level.floor()
-        coarse = (fine + 1).clamp(max=len(self.sizes) - 1)
-        share = (level - fine).view(-1, 1, 1, 1)
-        return torch.lerp(self._read(xy, fine), self._read(xy, coarse), share)
 
-    def _read(self, xy: Tensor, level: Tensor) -> Tensor:
-        """Bilinear at one whole level for each sample: (B, h, w, 2), (B,) -> (B, 3, h, w)."""
-        which = level.long()
-        table = xy.new_tensor([(h, w, y, x) for (h, w), (y, x) in zip(self.sizes, self.corners, strict=True)])
-        h, w, top, left = table[which].unbind(1)
-        bounds = torch.stack((w, h), 1)[:, None, None] - 0.5
-        # Half a pixel from the edge, all four taps lie inside the level and none in its neighbour.
-        at = torch.minimum((xy * (0.5**level).view(-1, 1, 1, 1)).clamp(min=0.5), bounds)
-        at = at + torch.stack((left, top), 1)[:, None, None]
-        atlas = self.atlas.expand(len(xy), -1, -1, -1)
-        extent = xy.new_tensor([atlas.shape[-1], atlas.shape[-2]])
-        return grid_sample(atlas, at * (2 / extent) - 1, mode="bilinear", align_corners=False)
+def positions(matrix: Tensor, out: Size) -> Tensor:
+    """Where each output pixel's centre lies: (B, 2, 3), affine -> (B, h, w, 2)."""
+    y = torch.arange(out[0], device=matrix.device) + 0.5
+    x = torch.arange(out[1], device=matrix.device) + 0.5
+    along = matrix[:, :, 0, None] * x  # (B, 2, w)
+    down = matrix[:, :, 1, None] * y + matrix[:, :, 2:]  # (B, 2, h)
+    return (along[:, :, None, :] + down[:, :, :, None]).permute(0, 2, 3, 1)
+
+
+def projected(matrix: Tensor, out: Size) -> tuple[Tensor, Tensor]:
+    """Where each output pixel's centre lies, and its derivative: (B, 3, 3) -> (B, h, w, 2), (B, h, w, 2, 2)."""
+    ys, xs = torch.meshgrid(torch.arange(out[0]) + 0.5, torch.arange(out[1]) + 0.5, indexing="ij")
+    points = torch.stack((xs, ys, torch.ones_like(xs)), -1)  # (h, w, 3)
+    x, y, w = (points @ matrix.mT[:, None]).unbind(-1)  # (B, h, w)
+    w = w.clamp(min=1e-6)  # what lies behind the horizon is far away
+    xy = torch.stack((x / w, y / w), -1)
+    top = matrix[:, None, None, :2, :2]
+    jacobian = (top - xy[..., None] * matrix[:, None, None, 2:, :2]) / w[..., None, None]
+    return xy, jacobian

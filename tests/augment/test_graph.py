@@ -8,6 +8,7 @@ from augstudy.augment.crops import CenterCrop, KeepInside, RandomCrop, RandomRes
 from augstudy.augment.filters import GaussianBlur
 from augstudy.augment.geometry import HorizontalFlip, Rotate, Shear, VerticalFlip
 from augstudy.augment.graph import Draw, Graph, compose
+from augstudy.augment.pixels import Erasing
 from augstudy.augment.sampler import Pyramid
 from augstudy.core import rng
 
@@ -43,9 +44,12 @@ def chain(ops, draws, x):
         ((CROP, TURN, FLIP), [[0, 1, 2]]),
         ((CROP, JITTER, FLIP), [[0, 2], [1]]),
         ((JITTER, CROP, GRAY, FLIP), [[1, 3], [0, 2]]),
-        ((CROP, BLUR, FLIP), [[0], [1], [2]]),
-        ((CROP, JITTER, BLUR, GRAY, FLIP, TURN, JITTER), [[0], [1, 2, 3], [4, 5], [6]]),
+        ((CROP, BLUR, TURN), [[0], [1], [2]]),
+        ((CROP, JITTER, BLUR, GRAY, TURN, FLIP, JITTER), [[0], [1], [2], [4, 5], [3, 6]]),
         ((BLUR, CROP, BLUR), [[0], [1], [2]]),
+        ((CROP, JITTER, GRAY, BLUR, FLIP), [[0, 4], [1, 2], [3]]),  # a flip commutes with a Gaussian
+        ((CROP, BLUR, FLIP, TURN, FLIP), [[0, 2], [1], [3, 4]]),
+        ((CROP, BLUR, Erasing(), FLIP), [[0], [1], [2], [3]]),  # but not with what has a place
     ],
 )
 def test_geometry_is_one_warp_and_only_a_filter_starts_another(ops, passes):
@@ -56,11 +60,32 @@ def test_the_plan_runs_as_printed(monkeypatch):
     warps = []
     warp = Pyramid.warp
     monkeypatch.setattr(Pyramid, "warp", lambda self, *args: warps.append(1) or warp(self, *args))
-    for ops, expected in [((CROP, JITTER, TURN, GRAY, FLIP), 1), ((CROP, BLUR, FLIP), 2), ((JITTER, BLUR), 0)]:
+    for ops, expected in [((CROP, JITTER, TURN, GRAY, FLIP), 1), ((CROP, BLUR, TURN), 2), ((JITTER, BLUR), 0)]:
         warps.clear()
         graph = Graph(ops)
         graph(Pyramid.of(waves()), graph.sample(0, "test", INDEX))
         assert len(warps) == expected
+
+
+def test_a_plan_is_told_in_words():
+    ops = (RandomCrop(), CROP, Shear(), TURN, CenterCrop(size=16), JITTER, GRAY, BLUR, FLIP)
+    first, *passes = Graph(ops).describe().splitlines()
+    assert first == "9 nodes -> 1 warp + 1 colour pass + 1 blur"
+    assert passes == [
+        "  warp: RandomCrop, RandomResizedCrop, Shear, Rotate, CenterCrop, HorizontalFlip",
+        "  colour pass: ColorJitter, Grayscale",
+        "  blur: GaussianBlur",
+    ]
+    assert Graph(()).describe() == "0 nodes -> nothing to do"
+    assert Graph((CROP, BLUR, TURN, BLUR)).describe().startswith("4 nodes -> 2 warps + 2 blurs\n")
+
+
+def test_a_flip_that_moves_before_a_blur_gives_the_pixels_of_the_written_order():
+    ops = (RandomResizedCrop(size=40), GaussianBlur(p=1.0), HorizontalFlip(p=1.0), VerticalFlip(p=0.5))
+    x, graph = waves(16), Graph(ops)
+    draws = graph.sample(0, "test", INDEX)
+    assert len(graph.plan()) == 2
+    torch.testing.assert_close(graph(Pyramid.of(x), draws), chain(ops, draws, x), rtol=0, atol=2e-5)
 
 
 def test_the_empty_graph_returns_the_images():

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch.nn.functional import avg_pool2d, grid_sample
 from torchvision.transforms.v2 import functional as tv
 
-from augstudy.augment.sampler import Pyramid
+from augstudy.augment.sampler import ACROSS, ALONG, Footprint, Pyramid
+from augstudy.core.errors import UserError
 
 FEW = settings(deadline=None, max_examples=25, derandomize=True)
 SIZES = [(33, 47), (64, 64), (5, 3), (2, 9), (1, 1)]
@@ -120,28 +121,134 @@ def test_stripes_of_one_pixel_reduced_eight_times_are_grey(vertical):
     assert pyramid.warp(matrix, (64, 64), antialias=False).std() > 0.25
 
 
-@pytest.mark.parametrize("times", [2, 4, 8])
-@pytest.mark.parametrize("size", [(64, 96), (33, 47)])
-def test_a_reduction_by_a_power_of_two_is_the_mean_of_its_pixels(times, size):
-    x = noise(2, 3, *size)
-    expected = avg_pool2d(x, times)
-    got = Pyramid.of(x).warp(affine(times, 0, 0, 0, times, 0).expand(2, 3, 3), expected.shape[-2:])
-    torch.testing.assert_close(got, expected, rtol=0, atol=5e-6)
+@pytest.mark.parametrize("quality", ["default", "fine"])
+@pytest.mark.parametrize("times", [8, 11])
+def test_stripes_reduced_along_one_axis_only_are_grey(times, quality):
+    """The level is chosen by the axis that keeps its detail; several reads along the other make up for it."""
+    x = torch.zeros(1, 3, 64, 528)
+    x[..., ::2] = 1
+    y = Pyramid.of(x).warp(affine(times, 0, 0, 0, 1, 0), (64, 528 // times), quality=quality)
+    assert y.std() < (0.01 if times == 8 else 0.07)
+
+
+def bricks(size=256):
+    """A picture with edges at every angle and scale: (1, 3, size, size)."""
+    y, x = torch.meshgrid(torch.arange(size) + 0.5, torch.arange(size) + 0.5, indexing="ij")
+    waves = [torch.sin(x * f * math.cos(a) + y * f * math.sin(a)) for f, a in [(0.1, 0.3), (0.4, 1.2), (1.1, 2.2)]]
+    return torch.stack([(w > 0.2 * i).float() for i, w in enumerate(waves)])[None]
+
+
+def supersampled(image, matrix, out, times=16):
+    """The slow truth: the mean of times x times bilinear reads in each output pixel."""
+    fine = torch.diag(torch.tensor([1 / times, 1 / times, 1]))
+    whole = (out[0] * times, out[1] * times)
+    return avg_pool2d(Pyramid.of(image).warp(matrix @ fine, whole, antialias=False), times)
+
+
+def psnr(got, truth):
+    return -10 * (got - truth).square().mean().log10().item()
+
+
+@pytest.mark.parametrize("matrix", [spin(25, 2.7, 60, -9), affine(3.1, 0.9, 5, -0.4, 1.6, 30), spin(-8, 5.0, 1, 30)])
+def test_antialiasing_is_nearer_to_the_supersampled_truth_and_fine_nearer_still(matrix):
+    x, out = bricks(), (32, 32)
+    truth, pyramid = supersampled(x, matrix, out), Pyramid.of(x)
+    naive, default, fine = (
+        psnr(pyramid.warp(matrix, out, antialias=a, quality=q), truth)
+        for a, q in [(False, "default"), (True, "default"), (True, "fine")]
+    )
+    assert default > naive + 3
+    assert fine > default + 2
+
+
+def test_a_footprint_has_the_singular_values_and_vectors_of_the_jacobian():
+    jacobian = torch.randn(50, 2, 2, generator=torch.Generator().manual_seed(0)) * 6
+    u, s, _ = torch.linalg.svd(jacobian)
+    foot = Footprint.of(jacobian)
+    torch.testing.assert_close(foot.length, s[:, 0], rtol=1e-4, atol=0)
+    torch.testing.assert_close(foot.width, s[:, 1], rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close((foot.along * u[:, :, 0]).sum(1).abs(), s[:, 0], rtol=1e-4, atol=0)
+    torch.testing.assert_close((foot.across * u[:, :, 1]).sum(1).abs(), s[:, 1], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("angle", [0, 30, 90, 200])
-@pytest.mark.parametrize(("zoom", "level"), [(0.25, 0), (1, 0), (2**0.5, 0.5), (2, 1), (6, math.log2(6)), (1000, 5)])
-def test_the_level_follows_the_zoom_and_not_the_turn(angle, zoom, level):
-    pyramid = Pyramid.of(torch.zeros(1, 3, 64, 64))
-    assert pyramid.sizes[-1] == (2, 2)
-    assert pyramid._level(spin(angle, zoom)).item() == pytest.approx(level, abs=1e-3)
+@pytest.mark.parametrize(("zoom", "octave"), [(0.25, 0), (1, 0), (2**0.5, 0), (2, 0.5), (6, math.log2(6) - 0.5)])
+def test_the_level_follows_the_zoom_and_not_the_turn(angle, zoom, octave):
+    foot = Footprint.of(spin(angle, zoom)[:, :2, :2])
+    assert foot.level("default").item() == pytest.approx(octave, abs=1e-3)
+    assert foot.level("fine").item() == pytest.approx(max(0, octave - 0.75), abs=1e-3)
+    assert foot.reads("default").item() == 1
 
 
-def test_the_level_is_set_by_the_smaller_singular_value():
-    matrices = torch.randn(50, 3, 3, generator=torch.Generator().manual_seed(0)) * 6
-    smaller = torch.linalg.svdvals(matrices[:, :2, :2]).amin(1)
-    got = Pyramid.of(torch.zeros(1, 3, 256, 256))._level(matrices)
-    torch.testing.assert_close(got, smaller.clamp(min=1).log2(), rtol=0, atol=2e-3)
+@pytest.mark.parametrize("quality", ["default", "fine"])
+def test_reads_along_the_longer_axis_grow_with_it(quality):
+    ratios = torch.tensor([1.0, 1.2, 2.0, 5.0, 100.0])
+    foot = Footprint.of(torch.diag_embed(torch.stack((2 * ratios, torch.full_like(ratios, 2)), 1)))
+    expected = [min(16, max(1, round(r * ALONG[quality]))) for r in ratios.tolist()]
+    assert foot.reads(quality).tolist() == expected
+
+
+def test_levels_shrink_by_half_an_octave_and_keep_the_mean():
+    x = noise(1, 3, 64, 96)
+    pyramid = Pyramid.of(x)
+    assert [tuple(pyramid.level(k).shape[-2:]) for k in range(5)] == [(64, 96), (45, 68), (32, 48), (23, 34), (16, 24)]
+    torch.testing.assert_close(pyramid.level(4), avg_pool2d(x, 4))
+    for k in range(pyramid.depth + 1):
+        torch.testing.assert_close(pyramid.level(k).mean(), x.mean(), rtol=0, atol=0.01)
+
+
+# Compiled and torch's reads
+
+
+@pytest.mark.parametrize("border", ["reflect", "black"])
+@pytest.mark.parametrize("quality", ["default", "fine"])
+@pytest.mark.parametrize("eight_bit", [True, False])
+@pytest.mark.parametrize("count", [1, 12])
+def test_the_compiled_warp_is_the_one_of_grid_sample(count, eight_bit, quality, border):
+    x = (noise(count, 3, 67, 91) * 255).to(torch.uint8)
+    pyramid = Pyramid.of(x if eight_bit else x.float() / 255)
+    matrix = torch.cat([spin(31 * i, 0.3 * 1.6**i, 20 - 4 * i, 9) @ affine(1, 0.08 * i, 0, 0, 1, 0) for i in range(12)])
+    compiled = pyramid.warp(matrix, (14, 17), border, quality=quality)
+    foot = Footprint.of(matrix[:, :2, :2])
+    level = (foot.level(quality) * 2).round().long().clamp(max=pyramid.depth)
+    taps = torch.stack((foot.reads(quality), torch.full((12,), ACROSS[quality])), 1)
+    reference = torch.empty(12, 3, 14, 17)
+    pyramid._read(reference, torch.arange(12), matrix[:, :2], foot, level, taps, border)
+    assert level.unique().numel() > 4
+    difference = (compiled - reference).abs()
+    assert difference.quantile(0.999) < 1 / 255  # a pixel on the very edge of a black border may fall on either side
+    torch.testing.assert_close(difference.median(), torch.tensor(0.0), rtol=0, atol=1e-5)
+
+
+# Perspective
+
+
+def test_a_projective_warp_reads_the_points_it_names():
+    image = noise(3, 17, 19)
+    matrix = torch.tensor([[[1.2, 0.1, 1.0], [-0.1, 0.9, 2.0], [0.02, -0.01, 1.0]]])
+    got = Pyramid.of(image[None]).warp(matrix, (6, 5), antialias=False)[0]
+    for row in range(6):
+        for column in range(5):
+            x, y, w = (matrix[0] @ torch.tensor([column + 0.5, row + 0.5, 1.0])).tolist()
+            there = affine(0, 0, x / w, 0, 0, y / w)
+            torch.testing.assert_close(got[:, row, column], slow_read(image, there, (1, 1), "reflect")[:, 0, 0])
+
+
+def test_an_affine_matrix_in_homogeneous_disguise_gives_the_affine_warp():
+    y, x = torch.meshgrid(torch.arange(64) / 64, torch.arange(64) / 64, indexing="ij")
+    smooth = torch.stack([0.5 + 0.4 * torch.sin(3 * x + a * y) for a in (1.0, 2.0, 3.0)])[None]
+    matrix, pyramid = spin(20, 1.7, 9, 4), Pyramid.of(smooth)
+    disguised = pyramid.warp(2 * matrix, (24, 24))
+    assert (disguised - pyramid.warp(matrix, (24, 24))).abs().max() < 1 / 255
+
+
+def test_a_batch_may_hold_affine_and_projective_samples():
+    x = noise(3, 3, 40, 40)
+    bent = torch.tensor([[[1.0, 0, 0], [0, 1, 0], [0.01, 0.005, 1]]])
+    matrix = torch.cat((EYE, bent, spin(20, 2.0)))
+    together = Pyramid.of(x).warp(matrix, (20, 20))
+    for i in range(3):
+        assert torch.equal(together[i : i + 1], Pyramid.of(x[i : i + 1]).warp(matrix[i : i + 1], (20, 20)))
 
 
 # Borders and neighbours
@@ -162,7 +269,7 @@ def test_a_black_border_is_black_outside_and_untouched_inside():
 @FEW
 @given(st.sampled_from(SIZES), st.floats(-180, 180), st.floats(0.05, 200), st.floats(-999, 999), st.floats(-999, 999))
 def test_a_constant_image_is_constant_under_any_matrix(size, angle, zoom, x0, y0):
-    """No reading takes a pixel of another level, of the empty atlas or of another image; float32 places cost 1e-6."""
+    """No reading takes a pixel from beyond its level or of another image."""
     values = torch.tensor([1.0, 0.25, 0.5])
     x = values.view(3, 1, 1, 1).expand(3, 3, *size)
     y = Pyramid.of(x).warp(spin(angle, zoom, x0, y0).expand(3, 3, 3), (9, 11))
@@ -189,8 +296,16 @@ def test_row_i_reads_image_i_or_the_only_one():
     assert torch.equal(of_one[4], Pyramid.of(x[:1]).warp(matrices[4:], (12, 10))[0])
 
 
-def test_levels_do_not_overlap_in_the_atlas():
-    for size in [*SIZES, (200, 7), (7, 200)]:
-        pyramid = Pyramid.of(torch.ones(1, 3, *size))
-        assert pyramid.size == size
-        assert pyramid.atlas[0, 0].sum() == sum(h * w for h, w in pyramid.sizes)
+@pytest.mark.parametrize("key", ["border", "quality"])
+def test_an_unknown_border_or_quality_is_named(key):
+    with pytest.raises(UserError, match="nonsense"):
+        Pyramid.of(noise(1, 3, 8, 8)).warp(EYE, (8, 8), **{key: "nonsense"})
+
+
+def test_three_matrices_for_two_images_are_refused():
+    with pytest.raises(ValueError, match="3 matrices for 2 images"):
+        Pyramid.of(noise(2, 3, 8, 8)).warp(EYE.expand(3, 3, 3), (8, 8))
+
+
+def test_no_matrix_gives_no_pixels():
+    assert Pyramid.of(noise(1, 3, 8, 8)).warp(EYE[:0], (4, 5)).shape == (0, 3, 4, 5)
