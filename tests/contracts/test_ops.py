@@ -122,6 +122,34 @@ def test_a_sample_does_not_depend_on_its_batch(cls, seed, height, width):
 
 
 @every_op
+def test_a_sample_depends_neither_on_threads_nor_on_company(cls):
+    """At a size where torch shares the work out: pieces then end in other places, and routines for leftovers differ."""
+    op, x, index = make(cls, p=1.0), pictures(5, *shape(cls, 150, 203), 0), torch.arange(5)
+    threads, results = torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            results.append(run(op, x, 0, index))
+            results.append(torch.cat([run(op, x[i : i + 1], 0, index[i : i + 1]) for i in range(5)]))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(results[0], other) for other in results[1:])
+
+
+@pytest.mark.gpu
+@every_op
+def test_a_gpu_gives_the_same_parameters_and_pixels(cls):
+    if cls.__name__ == "Kornia":
+        return  # its classes draw from the device's own generator
+    op, x, index = make(cls, p=1.0), pictures(8, *shape(cls, 40, 56), 0), torch.arange(8)
+    graph = Graph((op,))
+    here, there = graph.sample(0, "test", index), graph.sample(0, "test", index.cuda())
+    assert torch.equal(here[0].params, there[0].params.cpu())
+    difference = (graph(Pyramid.of(x), here) - graph(Pyramid.of(x.cuda()), there).cpu()).abs()
+    assert (difference <= 1 / 255).double().mean() >= 0.999
+
+
+@every_op
 @few
 @given(seed=seeds, n=counts, height=sides, width=sides)
 def test_p_of_zero_is_the_identity_up_to_the_size(cls, seed, n, height, width):
