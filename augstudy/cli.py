@@ -91,15 +91,22 @@ def preview(
     study: StudyFile,
     overrides: Overrides = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="PNG", help="Picture to write.")] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only print the passes that make the views of each row.")
+    ] = False,
     results: ResultsFolder = DEFAULT_RESULTS,
 ) -> None:
     """Draw crops of the corpus, and views made from them, before anyone trains."""
     from augstudy.show.preview import save_preview
     from augstudy.study.compose import compose
     from augstudy.study.pipeline import Laboratory
-    from augstudy.study.preview import caption, sheets
+    from augstudy.study.preview import caption, plans, sheets
 
     laboratory = Laboratory(compose(study, overrides or []), results)
+    if plan:
+        for row, passes in plans(laboratory):
+            console.print(f"{escape(row)}: {escape(passes)}", highlight=False, soft_wrap=True)
+        return
     path = out or laboratory.folder.path / "preview.png"
     save_preview(path, laboratory.study.title or laboratory.study.name, caption(laboratory), sheets(laboratory))
     console.print(f"wrote {escape(str(path))}")

@@ -13,14 +13,14 @@ from augstudy.augment.base import Op
 from augstudy.augment.color import ColorJitter
 from augstudy.augment.crops import CenterCrop, KeepInside, RandomCrop, RandomResizedCrop
 from augstudy.augment.geometry import HorizontalFlip, Rotate, Shear
-from augstudy.augment.graph import Graph
-from augstudy.augment.sampler import Pyramid
+from augstudy.augment.graph import Draw, Graph
+from augstudy.augment.sampler import QUALITIES, Pyramid
 from augstudy.core import rng
 from augstudy.core.build import check_choice, check_interval, check_range
 from augstudy.data.datasets.base import Split
 from augstudy.data.gallery import Gallery, gallery
 
-__all__ = ["Corpus", "Recipe", "Source", "Whole"]
+__all__ = ["Corpus", "Reading", "Recipe", "Source", "Whole"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Recipe:
             blackens whatever lies outside the resized box, so 29 % of its crops have black corners; "black" does so
             only outside the image.)
         antialias: False reads the image as grid_sample does.
+        quality: "default", or "fine" for more reads a pixel (see `Pyramid.warp`).
 
     Source: Asano, Rupprecht, Vedaldi, "A critical analysis of self-supervision", ICLR 2020, section 3, and its
     released `make_dataset_single.py`. The flip is the paper's; the script's is off.
@@ -65,6 +66,7 @@ class Recipe:
     jitter_p: float = 0.5
     border: str = "valid"
     antialias: bool = True
+    quality: str = "default"
 
     def __post_init__(self) -> None:
         check_range("count", self.count, 1)
@@ -82,6 +84,7 @@ class Recipe:
             check_range(name, getattr(self, name), 0)
         check_range("hue", self.hue, 0, 0.5)
         check_choice("border", self.border, ("valid", "reflect", "black"))
+        check_choice("quality", self.quality, QUALITIES)
 
     def graph(self) -> Graph:
         """The ops in the script's order, those that can never act left out."""
@@ -106,6 +109,22 @@ class Recipe:
         return Graph(tuple(ops))
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How some samples of a batch are made: all of them, unless they come from several images.
+
+    Args:
+        rows: their places in the batch, (b,) int64 on the CPU.
+        source: the image that they are cut from, or one image for each.
+        graph, draws: what happens to it.
+    """
+
+    rows: Tensor
+    source: Pyramid
+    graph: Graph
+    draws: list[Draw]
+
+
 class Source(ABC):
     """What pretraining reads: numbered crops, and views of them."""
 
@@ -118,6 +137,10 @@ class Source(ABC):
     @abstractmethod
     def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
         """Views of crops, each a pure function of (seed, index, epoch, view): (B,) -> (B, 3, h, w) float in [0, 1]."""
+
+    @abstractmethod
+    def readings(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
+        """How `view` makes the same views."""
 
     def batch(self, index: Tensor) -> Tensor:
         """The crops themselves: (B,) -> (B, 3, size, size) float in [0, 1]."""
@@ -165,23 +188,24 @@ class Corpus(Source):
     def __len__(self) -> int:
         return self.recipe.count
 
-    def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
-        alone = len(self.gallery) == 1  # then there is no need to wait for a device that holds the index
-        which = torch.zeros(len(index), dtype=torch.long) if alone else index.cpu() % len(self.gallery)
-        parts = list(self.gallery.groups(which, self.device))
-        index = index.to(self.device)
-        if len(parts) == 1:
-            return self._read(parts[0][1], index, graph, epoch, view)
-        pixels = torch.cat([self._read(p, index[rows.to(self.device)], graph, epoch, view) for rows, p in parts])
-        order = torch.cat([rows for rows, _ in parts]).argsort()
-        return pixels[order.to(self.device)]
+    def readings(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
+        index, found = index.cpu(), []
+        for rows, source in self.gallery.groups(index % len(self.gallery), self.device):
+            mine = index[rows]
+            whole, draws = self.crop, self.crop.sample(self.seed, "crop", mine)
+            if graph is not None:
+                whole, draws = whole + graph, draws + graph.sample(self.seed, "view", mine, epoch, view)
+            found.append(Reading(rows, source, whole, draws))
+        return found
 
-    def _read(self, source: Pyramid, index: Tensor, graph: Graph | None, epoch: int, view: int) -> Tensor:
-        whole, draws = self.crop, self.crop.sample(self.seed, "crop", index)
-        if graph is not None:
-            whole, draws = whole + graph, draws + graph.sample(self.seed, "view", index, epoch, view)
+    def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
         border = "black" if self.recipe.border == "black" else "reflect"
-        return whole(source, draws, border, self.recipe.antialias)
+        readings = self.readings(index, graph, epoch, view)
+        pixels = [r.graph(r.source, r.draws, border, self.recipe.antialias, self.recipe.quality) for r in readings]
+        if len(pixels) == 1:
+            return pixels[0]
+        order = torch.cat([r.rows for r in readings]).argsort()
+        return torch.cat(pixels)[order.to(self.device)]
 
     def __getitem__(self, i: int) -> Tensor:
         """Crop i alone, (3, size, size) float in [0, 1]."""
@@ -225,12 +249,17 @@ class Whole(Source):
     def __len__(self) -> int:
         return len(self.split) - min(self.reserve, len(self.split) // 10)
 
+    def readings(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
+        source = Pyramid.of(self.split.images(self.order[index.cpu()]).to(self.device))
+        graph = graph or Graph(())
+        draws = graph.sample(self.seed, "view", index, epoch, view) if graph.ops else []
+        return [Reading(torch.arange(len(index)), source, graph, draws)]
+
     def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
-        images = self.split.images(self.order[index.cpu()]).to(self.device)
-        if graph is None:
-            return images.float() / 255
-        draws = graph.sample(self.seed, "view", index.to(self.device), epoch, view)
-        return graph(Pyramid.of(images), draws)
+        if graph is None:  # a pyramid would be made for nothing
+            return self.split.images(self.order[index.cpu()]).to(self.device).float() / 255
+        (reading,) = self.readings(index, graph, epoch, view)
+        return graph(reading.source, reading.draws)
 
     def held_out(self, count: int) -> Tensor:
         return torch.arange(len(self), len(self.split))[:count]

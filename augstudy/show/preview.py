@@ -1,18 +1,50 @@
-"""A picture of crops and view pairs before anyone trains."""
+"""A picture of crops and view pairs before anyone trains, with what was done to each under it."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from augstudy.core.store import replacing
-from augstudy.show.figures.base import Pixels, contact_sheet, picture_page
-from augstudy.show.style import house
+from augstudy.show.figures.base import Pixels
+from augstudy.show.style import LINE, SMALL, house, page
 
-__all__ = ["save_preview"]
+__all__ = ["preview_figure", "save_preview"]
+
+Sheet = tuple[str, Pixels, Sequence[str]]  # label, pictures (n, h, w, 3) in [0, 1], a text for each
+
+WIDTH, COLUMNS = 9.0, 6  # inches; six columns leave room for 24 letters under each picture
 
 
-def save_preview(path: Path, title: str, caption: str, sheets: Sequence[tuple[str, Pixels]]) -> None:
-    """Write a PNG with one contact sheet for each (label, pictures (n, h, w, 3) in [0, 1])."""
+def save_preview(path: Path, title: str, caption: str, sheets: Sequence[Sheet]) -> None:
+    """Write a PNG with one contact sheet for each (label, pictures, texts)."""
     with house():
-        figure = picture_page(title, caption, [(name, contact_sheet(tiles, gap=2)) for name, tiles in sheets], 9.0)
+        figure = preview_figure(title, caption, sheets)
         with replacing(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=200)
+            figure.savefig(temporary, format="png", dpi=150)
+
+
+def preview_figure(title: str, caption: str, sheets: Sequence[Sheet]) -> Figure:
+    """A page of contact sheets, one under the other, each picture with its text below."""
+    side = WIDTH / COLUMNS - 0.15
+    heights = [sheet_height(texts, side) for _, _, texts in sheets]
+    figure = page(title, caption, WIDTH, sum(heights))
+    if not sheets:
+        return figure
+    parts = figure.subfigures(len(sheets), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, (label, pictures, texts) in zip(parts, sheets, strict=True):
+        part.suptitle(label, size=SMALL + 0.5, weight="bold", x=0.01, ha="left")
+        grid = part.subplots(math.ceil(len(pictures) / COLUMNS), COLUMNS, squeeze=False).flat
+        for ax in grid:
+            ax.set_axis_off()
+        for ax, picture, text in zip(part.axes, pictures, texts, strict=False):  # the last row may not be full
+            ax.imshow(picture if picture.shape[-1] == 3 else picture[..., 0], cmap="gray", vmin=0, vmax=1)
+            ax.set_title(text, y=0, va="top", pad=-3, size=SMALL, linespacing=1.1)
+    return figure
+
+
+def sheet_height(texts: Sequence[str], side: float) -> float:
+    """Inches of a sheet with pictures `side` inches wide."""
+    lines = max((text.count("\n") + 1 for text in texts), default=0)
+    return math.ceil(len(texts) / COLUMNS) * (side + lines * SMALL * LINE + 0.1) + 0.3

@@ -1,38 +1,68 @@
-"""Pictures of what a study would train on."""
+"""Pictures of what a study would train on, with what was done to each, and the passes that it takes."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
-from augstudy.study.pipeline import Laboratory
+from augstudy.data.corpus import Corpus
+from augstudy.study.captions import texts
+from augstudy.study.pipeline import Laboratory, Planned
 
-__all__ = ["caption", "sheets"]
+__all__ = ["caption", "plans", "sheets"]
 
-SHOWN = 36
+SHOWN = 24
+
+Sheet = tuple[str, np.ndarray[Any, Any], list[str]]  # label, pictures, a text for each
 
 
-def sheets(laboratory: Laboratory) -> list[tuple[str, np.ndarray[Any, Any]]]:
-    """For each row that trains: 36 crops, and two views of the first 18 side by side; (n, h, w, 3) in [0, 1]."""
-    found: list[tuple[str, np.ndarray[Any, Any]]] = []
+def trained(laboratory: Laboratory) -> Iterator[Planned]:
+    """One run of each row and axis that trains."""
     seen = set()
     for plan in laboratory.planned:
-        run = plan.run
-        if not run.method.trains or (run.label, *run.axes.items()) in seen:
-            continue
-        seen.add((run.label, *run.axes.items()))
-        source, graph = laboratory.source(plan), run.view.graph()
-        crops = source.batch(torch.arange(SHOWN))
-        pairs = [source.view(torch.arange(SHOWN // 2), graph, view=v) for v in (0, 1)]
-        views = torch.stack(pairs, 1).flatten(0, 1)
-        found += [(f"{run.label}: crops", as_pictures(crops)), (f"{run.label}: pairs of views", as_pictures(views))]
+        row = (plan.run.label, *plan.run.axes.items())
+        if plan.run.method.trains and row not in seen:
+            seen.add(row)
+            yield plan
+
+
+def named(plan: Planned) -> str:
+    """A row, with its place in the sweep."""
+    return ", ".join([plan.run.label, *(f"{key}={value}" for key, value in plan.run.axes.items())])
+
+
+def sheets(laboratory: Laboratory) -> list[Sheet]:
+    """For each row that trains: crops, and two views of each of half as many side by side; (n, h, w, 3) in [0, 1]."""
+    found: list[Sheet] = []
+    for plan in trained(laboratory):
+        source, graph = laboratory.source(plan), plan.run.view.graph()
+        index, half = torch.arange(SHOWN), torch.arange(SHOWN // 2)
+        found.append((f"{named(plan)}: crops", as_pictures(source.batch(index)), texts(source, index)))
+        sides = [source.view(half, graph, view=v) for v in (0, 1)]
+        told = zip(*(texts(source, half, graph, v) for v in (0, 1)), strict=True)
+        views = as_pictures(torch.stack(sides, 1).flatten(0, 1))
+        found.append((f"{named(plan)}: pairs of views", views, [text for pair in told for text in pair]))
+    return found
+
+
+def plans(laboratory: Laboratory) -> list[tuple[str, str]]:
+    """For each row that trains: its name, and the passes that make a view of its crops."""
+    found = []
+    for plan in trained(laboratory):
+        source, graph = laboratory.source(plan), plan.run.view.graph()
+        found.append((named(plan), (source.crop + graph if isinstance(source, Corpus) else graph).describe()))
     return found
 
 
 def caption(laboratory: Laboratory) -> str:
-    """Which images were really used, and whose they are."""
+    """Which images were really used, and whose they are, and how to read the words under the pictures."""
     used = [f"{image.label} ({image.credit})" if image.credit else image.label for image in laboratory.images.values()]
-    return f"Image: {', '.join(used)}." if used else ""
+    words = (
+        "Under each picture: its area as a share of the image, its turn (counter-clockwise), whether it is mirrored; "
+        "brightness (b), contrast (c) and saturation (s) factors and hue shift (h); then what else was done to it."
+    )
+    return f"Image: {', '.join(used)}. {words}" if used else words
 
 
 def as_pictures(x: torch.Tensor) -> np.ndarray[Any, Any]:  # (B, 3, h, w) -> (B, h, w, 3)
