@@ -39,7 +39,7 @@ class Kornia(FilterOp):
 
     It runs on one sample at a time, with torch's generator forked and seeded from two uniforms of that sample: the
     result depends on neither batch nor history, and the global generator is left as it was. The price is one pass
-    through kornia's wrapper for each touched sample, of the order of a millisecond, and on a GPU a wait for
+    through kornia's wrapper for each touched sample, 1 to 6 ms at 32 px on a CPU, and on a GPU a wait for
     the device. Geometry classes run too, each with an interpolation of its own, as nothing can be fused with them.
     Strength scales how often it acts.
 

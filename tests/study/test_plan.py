@@ -169,12 +169,22 @@ def key(run, content="pixels", precision="32-true"):
     return digest(run.identity(content, precision))
 
 
+OTHERS = {
+    "sgd": "adam",
+    "cosine": "constant",
+    "steps": "constant",
+    "uniform": "log",
+    "valid": "reflect",
+    "default": "fine",
+}
+
+
 def other(value):
     """A valid value that is not this one."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, str):
-        return {"sgd": "adam", "cosine": "constant", "steps": "constant", "uniform": "log", "valid": "reflect"}[value]
+        return OTHERS[value]
     if isinstance(value, tuple):
         return (0.5, *value[1:])
     if value == math.sqrt(2):
