@@ -169,7 +169,8 @@ class Pyramid:
     def _pixels(self, k: int) -> tuple[Any, float]:
         """Level k as (M, h, w, 3) for compiled code, and what its values are multiplied by."""
         if k not in self._packed:
-            raw = k == 0 and self._source.dtype == torch.uint8
+            # Eight-bit reads are a little slower, but many images are read once or twice and not worth converting.
+            raw = k == 0 and self._source.dtype == torch.uint8 and len(self) > 1
             x = (self._source if raw else self.level(k)).permute(0, 2, 3, 1)
             self._packed[k] = (x.contiguous().numpy(), 1 / 255 if raw else 1.0)
         return self._packed[k]

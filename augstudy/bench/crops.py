@@ -8,17 +8,14 @@ from itertools import count
 import torch
 from torch import Tensor
 
+from augstudy.augment.sampler import QUALITIES
 from augstudy.bench.base import Bench, Job, Line, Settings, Side, cores, race
 from augstudy.bench.references.script import Script
 from augstudy.bench.references.truth import Aims, aims, our_crops, psnr, script_crops, supersampled
-from augstudy.core.build import build
-from augstudy.core.build import settings as fields_of
 from augstudy.data.corpus import Corpus, Recipe
 from augstudy.data.images import ImageUsed, find_image, load_image
 
 __all__ = ["Crops"]
-
-QUALITIES = ("default", "fine")
 
 
 @dataclass(frozen=True)
@@ -49,9 +46,7 @@ class Crops(Bench):
 
 def recipes(size: int) -> dict[str, Recipe]:
     """The script's defaults at each quality of the warp."""
-    if "quality" not in fields_of(Recipe):
-        return {"default": Recipe(size=size)}
-    return {quality: build(Recipe, {"size": size, "quality": quality}, "bench crops") for quality in QUALITIES}
+    return {quality: Recipe(size=size, quality=quality) for quality in QUALITIES}
 
 
 def picture(name: str | None) -> ImageUsed:
@@ -80,7 +75,7 @@ class CropJob(Job):
 
         def step() -> int:
             first = next(numbers)
-            return len(corpus.batch(torch.arange(first, first + batch, device=self.device)))
+            return len(corpus.batch(torch.arange(first, first + batch)))
 
         return step
 

@@ -211,3 +211,35 @@ def test_draws_are_the_keyed_uniforms_split_between_the_ops():
 
 def test_graphs_add_up():
     assert (Graph((CROP,)) + Graph((FLIP, JITTER))).ops == (CROP, FLIP, JITTER)
+
+
+# Replay, and other devices
+
+
+def test_draws_can_be_saved_and_replayed(tmp_path):
+    graph, x = Graph((CROP, JITTER, GRAY, BLUR, FLIP)), waves(16)
+    draws = graph.sample(0, "test", INDEX)
+    torch.save([vars(draw) for draw in draws], tmp_path / "draws.pt")
+    again = [Draw(**saved) for saved in torch.load(tmp_path / "draws.pt", weights_only=True)]
+    assert torch.equal(graph(Pyramid.of(x), draws), graph(Pyramid.of(x), again))
+
+
+def test_chance_lives_on_the_cpu():
+    for draw in Graph((CROP, JITTER, BLUR)).sample(0, "test", INDEX):
+        assert draw.touched.device.type == draw.params.device.type == "cpu"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("quality", ["default", "fine"])
+@pytest.mark.parametrize("border", ["reflect", "black"])
+def test_cuda_has_the_parameters_of_the_cpu_bit_for_bit_and_its_pixels_within_a_grey_level(border, quality):
+    graph = Graph((RandomResizedCrop(size=64), TURN, Shear(), ColorJitter(p=0.8), GRAY, GaussianBlur(p=0.5), FLIP))
+    index = torch.arange(64)
+    x = (torch.rand(64, 3, 160, 200, generator=torch.Generator().manual_seed(0)) * 255).to(torch.uint8)
+    draws, theirs = (graph.sample(0, "test", i) for i in (index, index.cuda()))
+    for mine, other in zip(draws, theirs, strict=True):
+        assert torch.equal(mine.touched, other.touched)
+        assert torch.equal(mine.params, other.params)
+    here = graph(Pyramid.of(x), draws, border, quality=quality)
+    there = graph(Pyramid.of(x.cuda()), theirs, border, quality=quality).cpu()
+    assert ((here - there).abs() <= 1 / 255).float().mean() > 0.999
