@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from augstudy.augment.base import ColorOp, FilterOp, GeometryOp, Op, Size
+from augstudy.augment.cpu.threads import alone
 from augstudy.augment.crops import KeepInside
 from augstudy.augment.sampler import Pyramid
 from augstudy.core import rng
@@ -37,11 +38,10 @@ class Graph:
         what they decide (which samples, which level of the pyramid) is known without waiting for the device.
         """
         counts = [op.draws + 1 for op in self.ops]
-        uniforms = rng.uniform(seed, stream, index.cpu(), sum(counts), epoch, view)
-        return [
-            Draw(u[:, 0] < op.chance, op.sample(u[:, 1:]))
-            for op, u in zip(self.ops, uniforms.split(counts, 1), strict=True)
-        ]
+        with alone():
+            uniforms = rng.uniform(seed, stream, index.cpu(), sum(counts), epoch, view).split(counts, 1)
+            pairs = zip(self.ops, uniforms, strict=True)
+            return [Draw(u[:, 0] < op.chance, op.sample(u[:, 1:])) for op, u in pairs]
 
     def out_size(self, size: Size) -> Size:
         """Size of the output for a source of this size."""
@@ -112,10 +112,13 @@ class Graph:
             chosen = [(self.ops[i], draws[i]) for i in positions]
             if isinstance(chosen[0][0], GeometryOp):
                 pyramid = source if x is None else Pyramid.of(x)
-                matrix, size = compose(chosen, pyramid.size)
+                with alone():
+                    matrix, size = compose(chosen, pyramid.size)
                 x = pyramid.warp(matrix, size, border, antialias, quality)
             else:
-                x = source.images.expand(len(draws[0].touched), -1, -1, -1).clone() if x is None else x
+                if x is None:
+                    whole = source.images.expand(len(draws[0].touched), -1, -1, -1)
+                    x = whole.clone(memory_format=torch.contiguous_format)
                 x = recolour(x, chosen)
         return source.images if x is None else x
 

@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d, grid_sample, interpolate
 
 from augstudy.augment.base import Size
 from augstudy.augment.cpu import warp as compiled
-from augstudy.augment.cpu.threads import shares, spread
+from augstudy.augment.cpu.threads import alone, shares, spread
 from augstudy.core.build import check_choice
 
 __all__ = ["BORDERS", "QUALITIES", "Footprint", "Pyramid"]
@@ -112,7 +112,8 @@ class Pyramid:
         if k not in self._levels:
             if k == 0:
                 x = self._source
-                self._levels[0] = x.float() / 255 if x.dtype == torch.uint8 else x
+                eight_bit = x.dtype == torch.uint8  # a float copy is made in the layout that compiled code reads
+                self._levels[0] = x.to(torch.float32, memory_format=torch.channels_last) / 255 if eight_bit else x
             elif k % AN_OCTAVE == 0:
                 self._levels[k] = avg_pool2d(self.level(k - AN_OCTAVE), 2)
             else:
@@ -141,23 +142,28 @@ class Pyramid:
         check_choice("quality", quality, QUALITIES)
         if len(self) not in (1, len(matrix)):
             raise ValueError(f"{len(matrix)} matrices for {len(self)} images")
-        if len(matrix) == 0:
-            return torch.empty(0, 3, *out, device=self.device)
-        matrix = matrix.cpu().float()
-        bent = (matrix[:, 2] != matrix.new_tensor([0.0, 0.0, 1.0])).any(1)
         pixels = torch.empty(len(matrix), 3, *out, device=self.device)
-        if not bent.all():
-            rows = bent.logical_not().nonzero()[:, 0]
+        if len(matrix) == 0:
+            return pixels
+        with alone():
+            matrix = matrix.cpu().float()
+            bent = (matrix[:, 2] != matrix.new_tensor([0.0, 0.0, 1.0])).any(1)
+            flat = bent.logical_not().nonzero()[:, 0]
             foot = Footprint.of(matrix[:, :2, :2])
-            level, taps = torch.zeros(len(matrix), dtype=torch.long), torch.ones(len(matrix), 2, dtype=torch.long)
-            if antialias:
-                level = (foot.level(quality) * AN_OCTAVE).round().long().clamp(max=self.depth)
-                taps[:, 0], taps[:, 1] = foot.reads(quality), ACROSS[quality]
-            read = self._compiled if self.device.type == "cpu" else self._read
-            read(pixels, rows, matrix[:, :2], foot, level, taps, border)
+            level, taps = self._reads(foot, antialias, quality)
+        read = self._compiled if self.device.type == "cpu" else self._read
+        read(pixels, flat, matrix[:, :2], foot, level, taps, border)
         for row in bent.nonzero()[:, 0].tolist():
             pixels[row] = self._projective(matrix[row], row, out, border, antialias, quality)
         return pixels
+
+    def _reads(self, foot: Footprint, antialias: bool, quality: str) -> tuple[Tensor, Tensor]:
+        """The level that each sample reads, (B,), and how often along and across its footprint, (B, 2)."""
+        if not antialias:
+            return foot.width.new_zeros(len(foot.width), dtype=torch.long), torch.ones(len(foot.width), 2).long()
+        level = (foot.level(quality) * AN_OCTAVE).round().long().clamp(max=self.depth)
+        along = foot.reads(quality)
+        return level, torch.stack((along, torch.full_like(along, ACROSS[quality])), 1)
 
     def _scale(self, k: int) -> Tensor:
         """(2, 1) size of a pixel of the images in pixels of level k, along x and y."""
@@ -179,29 +185,29 @@ class Pyramid:
         self, pixels: Tensor, rows: Tensor, matrix: Tensor, foot: Footprint, level: Tensor, taps: Tensor, border: str
     ) -> None:
         """Fill the affine rows of `pixels` (B, 3, h, w), all samples of a level at once, on all threads."""
-        out, whole = (pixels.shape[2], pixels.shape[3]), pixels.numpy()
+        with alone():
+            arrays = self._arrays(matrix, foot, level, taps, border, (pixels.shape[2], pixels.shape[3]))
+            groups = {k: rows[level[rows] == k].numpy() for k in level[rows].unique().tolist()}
+        levels = {k: self._pixels(k) for k in groups}
+        whole, cost = pixels.numpy(), pixels[0, 0].numel()
+
+        def work(task: tuple[int, slice]) -> None:
+            k, share = task
+            image, factor = levels[k]
+            compiled.warp(image, *arrays, factor, groups[k][share], whole)
+
+        spread(work, [(k, share) for k, mine in groups.items() for share in shares(len(mine), cost)])
+
+    def _arrays(
+        self, matrix: Tensor, foot: Footprint, level: Tensor, taps: Tensor, border: str, out: Size
+    ) -> tuple[Any, ...]:
+        """What `cpu.warp` wants to know of every sample, in pixels of its level."""
         edge = torch.where(self._inside(matrix, out), compiled.BORDERS["inside"], compiled.BORDERS[border])
         scale = torch.stack([self._scale(k) for k in range(int(level.max()) + 1)])[level]  # (B, 2, 1)
-        arrays = (
-            (torch.arange(len(matrix)) % len(self)).numpy(),
-            (matrix * scale).numpy(),
-            (foot.along * scale[..., 0]).numpy(),
-            (foot.across * scale[..., 0]).numpy(),
-            taps.numpy(),
-            edge.numpy(),
-            (scale[..., 0] * matrix.new_tensor([self.size[1], self.size[0]])).numpy(),
-        )
-
-        def work(task: tuple[int, Tensor]) -> None:
-            image, factor = self._pixels(task[0])
-            compiled.warp(image, *arrays, factor, task[1].numpy(), whole)
-
-        tasks = []
-        for k in level[rows].unique().tolist():
-            self._pixels(k)  # made here, by one thread
-            mine = rows[level[rows] == k]
-            tasks += [(k, mine[share]) for share in shares(len(mine), out[0] * out[1])]
-        spread(work, tasks)
+        extent = scale[..., 0] * matrix.new_tensor([self.size[1], self.size[0]])
+        axes = (foot.along * scale[..., 0], foot.across * scale[..., 0])
+        owner = torch.arange(len(matrix)) % len(self)
+        return tuple(x.numpy() for x in (owner, matrix * scale, *axes, taps, edge, extent))
 
     def _inside(self, matrix: Tensor, out: Size) -> Tensor:
         """(B,) whether the whole frame reads from inside the image, but for rounding."""

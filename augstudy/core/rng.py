@@ -10,7 +10,10 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numba
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = ["derive", "permutation", "philox4x32", "torch_seeded", "uniform"]
@@ -40,6 +43,25 @@ def philox4x32(counter: Tensor, key: tuple[int, int], rounds: int = 10) -> Tenso
     return torch.stack((c0, c1, c2, c3), -1)
 
 
+@numba.njit(nogil=True, cache=True)
+def _fill(
+    index: NDArray[np.int64], epoch: np.uint64, view: np.uint64, key: NDArray[np.uint64], out: NDArray[np.uint32]
+) -> None:
+    """The same for `words` on the CPU, many times as fast: four words for each block of each row of `out`."""
+    low, half = np.uint64(LOW), np.uint64(32)
+    for row in range(len(index)):
+        at = np.uint64(index[row])
+        for block in range(out.shape[1] // 4):
+            c0, c1, c2, c3 = at & low, at >> half, epoch & low, np.uint64(block) + (view << np.uint64(16))
+            k0, k1 = key[0], key[1]
+            for _ in range(10):
+                p0, p1 = c0 * np.uint64(MULTIPLIERS[0]), c2 * np.uint64(MULTIPLIERS[1])
+                c0, c1, c2, c3 = (p1 >> half) ^ c1 ^ k0, p1 & low, (p0 >> half) ^ c3 ^ k1, p0 & low
+                k0, k1 = (k0 + np.uint64(WEYL[0])) & low, (k1 + np.uint64(WEYL[1])) & low
+            out[row, 4 * block], out[row, 4 * block + 1] = c0, c1
+            out[row, 4 * block + 2], out[row, 4 * block + 3] = c2, c3
+
+
 def derive(seed: int, stream: str) -> tuple[int, int]:
     """The Philox key of a named stream: 64 bits of BLAKE2b over the seed and the name."""
     digest = hashlib.blake2b(f"{seed}/{stream}".encode(), digest_size=8).digest()
@@ -48,6 +70,10 @@ def derive(seed: int, stream: str) -> tuple[int, int]:
 
 def words(seed: int, stream: str, index: Tensor, count: int, epoch: int = 0, view: int = 0) -> Tensor:
     """`count` random 32-bit words for each index: (B,) int64 -> (B, count) int64."""
+    if index.device.type == "cpu":
+        found = np.empty((len(index), -(-count // 4) * 4), np.uint32)
+        _fill(index.long().numpy(), np.uint64(epoch), np.uint64(view), np.array(derive(seed, stream), np.uint64), found)
+        return torch.from_numpy(found[:, :count].astype(np.int64))
     blocks = torch.arange(-(-count // 4), device=index.device)
     counter = torch.stack(
         torch.broadcast_tensors(
@@ -73,7 +99,7 @@ def uniform(seed: int, stream: str, index: Tensor, count: int, epoch: int = 0, v
     Returns:
         (B, count) float32, multiples of 2^-24.
     """
-    return (words(seed, stream, index, count, epoch, view) >> 8).float() * 2.0**-24
+    return (words(seed, stream, index, count, epoch, view) >> 8).float().mul_(2.0**-24)
 
 
 def permutation(seed: int, stream: str, n: int, epoch: int = 0) -> Tensor:
