@@ -193,8 +193,7 @@ class Pyramid:
 
         def work(task: tuple[int, slice]) -> None:
             k, share = task
-            image, factor = levels[k]
-            compiled.warp(image, *arrays, factor, groups[k][share], whole)
+            compiled.warp(*levels[k], groups[k][share], whole, *arrays)
 
         spread(work, [(k, share) for k, mine in groups.items() for share in shares(len(mine), cost)])
 

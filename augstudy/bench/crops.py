@@ -55,8 +55,8 @@ def picture(name: str | None) -> ImageUsed:
 
 
 def batch_size(size: int, device: torch.device) -> int:
-    """About a million pixels a batch, 16 million on a GPU; a power of two."""
-    pixels = 2**20 if device.type == "cpu" else 2**24
+    """About two million pixels a batch, 16 million on a GPU; a power of two."""
+    pixels = 2**21 if device.type == "cpu" else 2**24
     return 1 << max(2, round(math.log2(pixels / size**2)))
 
 

@@ -83,6 +83,9 @@ def _is_within(matrix: Any, along: Any, across: Any, height: int, width: int, ri
 @compiled
 def warp(
     level: NDArray[Any],
+    scale: float,
+    rows: NDArray[np.int64],
+    out: NDArray[np.float32],
     owner: NDArray[np.int64],
     matrix: NDArray[np.float32],
     along: NDArray[np.float32],
@@ -90,14 +93,14 @@ def warp(
     taps: NDArray[np.int64],
     border: NDArray[np.int64],
     extent: NDArray[np.float32],
-    scale: float,
-    rows: NDArray[np.int64],
-    out: NDArray[np.float32],
 ) -> None:
     """Read the samples `rows` of a batch from one level.
 
     Args:
         level: (M, H, W, 3) uint8 or float32.
+        scale: what a value of the level is multiplied by (1/255 for uint8).
+        rows: samples to read.
+        out: (B, 3, h, w), its `rows` are overwritten.
         owner: (B,) which image each sample reads.
         matrix: (B, 2, 3) from output pixels to pixels of this level.
         along, across: (B, 2) axes of an output pixel's footprint in pixels of this level.
@@ -105,9 +108,6 @@ def warp(
         border: (B,) one of `BORDERS`.
         extent: (B, 2) width and height of the whole image in pixels of this level, of which the level may have lost a
             part of the last column or row.
-        scale: what a value of the level is multiplied by (1/255 for uint8).
-        rows: samples to read.
-        out: (B, 3, h, w), its `rows` are overwritten.
     """
     height, width = out.shape[2], out.shape[3]
     right, bottom, stride = level.shape[2] - 1, level.shape[1] - 1, U(level.shape[2] * 3)
