@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from augstudy import cli
 
-COMMANDS = ("run", "check", "preview", "table", "figures", "data")
+COMMANDS = ("run", "check", "preview", "crops", "table", "figures", "data")
 STUDY = """defaults: [/study, /scale: smoke, _self_]
 image: {name: hubble}
 probe_data: {name: photos}
@@ -160,3 +160,30 @@ def test_data_list_names_images_with_licences_and_sets(call):
     assert code == 0
     for word in ("hubble", "CC0", "cifar10", "photos"):
         assert word in out
+
+
+def test_crops_are_written_once_verified_and_kept_from_other_settings(call, tmp_path):
+    words = ["crops", "coffee", "--count", 30, "--size", 16, "--shard-size", 12, "--out", tmp_path / "crops"]
+    code, out, err = call(*words, "--set", "rotation=0", "--verify")
+    assert (code, err) == (0, "")
+    assert "wrote 30 crops" in out
+    assert "every file is as in manifest.json" in out
+    assert sorted(path.name for path in (tmp_path / "crops").glob("*.tar")) == [f"shard-00000{i}.tar" for i in range(3)]
+    code, out, err = call(*words, "--set", "rotation=0")
+    assert (code, err) == (0, "")
+    assert "nothing to do" in out
+    for wrong, said in (([], "recipe.rotation"), (["--set", "rotatoin=0"], "'rotation'")):
+        code, out, err = call(*words, *wrong)
+        assert code == 2
+        assert said in err
+        assert len(err.splitlines()) == 2
+
+
+def test_a_preview_and_its_plan(call, study, tmp_path):
+    code, out, err = call("preview", study, "--out", tmp_path / "preview.png")
+    assert (code, err) == (0, "")
+    assert (tmp_path / "preview.png").stat().st_size > 10_000
+    code, out, err = call("preview", study, "--plan")
+    assert (code, err) == (0, "")
+    assert "rot: " in out
+    assert "nodes -> 1 warp" in out

@@ -18,7 +18,7 @@ from augstudy.augment.sampler import QUALITIES, Pyramid
 from augstudy.core import rng
 from augstudy.core.build import check_choice, check_interval, check_range
 from augstudy.data.datasets.base import Split
-from augstudy.data.gallery import Gallery, gallery
+from augstudy.data.gallery import Gallery, gallery, stack
 
 __all__ = ["Corpus", "Reading", "Recipe", "Source", "Whole"]
 
@@ -189,14 +189,15 @@ class Corpus(Source):
         return self.recipe.count
 
     def readings(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
-        index, found = index.cpu(), []
-        for rows, source in self.gallery.groups(index % len(self.gallery), self.device):
-            mine = index[rows]
-            whole, draws = self.crop, self.crop.sample(self.seed, "crop", mine)
-            if graph is not None:
-                whole, draws = whole + graph, draws + graph.sample(self.seed, "view", mine, epoch, view)
-            found.append(Reading(rows, source, whole, draws))
-        return found
+        index = index.cpu()
+        whole, draws = self.crop, self.crop.sample(self.seed, "crop", index)
+        if graph is not None:
+            whole, draws = whole + graph, draws + graph.sample(self.seed, "view", index, epoch, view)
+        parts = self.gallery.groups(index % len(self.gallery), self.device)
+        return [
+            Reading(rows, source, whole, [Draw(d.touched[rows], d.params[rows]) for d in draws])
+            for rows, source in parts
+        ]
 
     def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
         border = "black" if self.recipe.border == "black" else "reflect"
@@ -250,7 +251,7 @@ class Whole(Source):
         return len(self.split) - min(self.reserve, len(self.split) // 10)
 
     def readings(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
-        source = Pyramid.of(self.split.images(self.order[index.cpu()]).to(self.device))
+        source = stack(self.split.images(self.order[index.cpu()]).to(self.device))
         graph = graph or Graph(())
         draws = graph.sample(self.seed, "view", index, epoch, view) if graph.ops else []
         return [Reading(torch.arange(len(index)), source, graph, draws)]
