@@ -112,8 +112,7 @@ class Pyramid:
         if k not in self._levels:
             if k == 0:
                 x = self._source
-                eight_bit = x.dtype == torch.uint8  # a float copy is made in the layout that compiled code reads
-                self._levels[0] = x.to(torch.float32, memory_format=torch.channels_last) / 255 if eight_bit else x
+                self._levels[0] = x.float() / 255 if x.dtype == torch.uint8 else x
             elif k % AN_OCTAVE == 0:
                 self._levels[k] = avg_pool2d(self.level(k - AN_OCTAVE), 2)
             else:
@@ -175,10 +174,11 @@ class Pyramid:
     def _pixels(self, k: int) -> tuple[Any, float]:
         """Level k as (M, h, w, 3) for compiled code, and what its values are multiplied by."""
         if k not in self._packed:
-            # Eight-bit reads are a little slower, but many images are read once or twice and not worth converting.
-            raw = k == 0 and self._source.dtype == torch.uint8 and len(self) > 1
-            x = (self._source if raw else self.level(k)).permute(0, 2, 3, 1)
-            self._packed[k] = (x.contiguous().numpy(), 1 / 255 if raw else 1.0)
+            eight_bit = k == 0 and self._source.dtype == torch.uint8
+            x = self._source if eight_bit else self.level(k)
+            # Always floats: code compiled for bytes rounds the last bit another way.
+            x = x.to(torch.float32, memory_format=torch.channels_last).permute(0, 2, 3, 1)
+            self._packed[k] = (x.contiguous().numpy(), 1 / 255 if eight_bit else 1.0)
         return self._packed[k]
 
     def _compiled(

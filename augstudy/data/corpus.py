@@ -18,7 +18,7 @@ from augstudy.augment.sampler import QUALITIES, Pyramid
 from augstudy.core import rng
 from augstudy.core.build import check_choice, check_interval, check_range
 from augstudy.data.datasets.base import Split
-from augstudy.data.gallery import Gallery, gallery, stack
+from augstudy.data.gallery import Gallery, gallery
 
 __all__ = ["Corpus", "Reading", "Recipe", "Source", "Whole"]
 
@@ -251,7 +251,7 @@ class Whole(Source):
         return len(self.split) - min(self.reserve, len(self.split) // 10)
 
     def readings(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
-        source = stack(self.split.images(self.order[index.cpu()]).to(self.device))
+        source = Pyramid.of(self.split.images(self.order[index.cpu()]).to(self.device))
         graph = graph or Graph(())
         draws = graph.sample(self.seed, "view", index, epoch, view) if graph.ops else []
         return [Reading(torch.arange(len(index)), source, graph, draws)]

@@ -14,7 +14,7 @@ from augstudy.core.errors import UserError
 from augstudy.data.datasets.base import Split
 from augstudy.data.images import load_image
 
-__all__ = ["Gallery", "Loose", "Stacked", "gallery", "stack"]
+__all__ = ["Gallery", "Loose", "Stacked", "gallery"]
 
 KEEP_BYTES = 1 << 30  # of pyramids, held ready between batches (1 GiB)
 PYRAMID_BYTES = 6  # for each byte of an image: float32, and half as much again for the smaller levels, rounded up
@@ -104,12 +104,7 @@ class Stacked(Gallery):
         return len(self.split)
 
     def groups(self, which: Tensor, device: torch.device) -> Iterator[tuple[Tensor, Pyramid]]:
-        yield torch.arange(len(which)), stack(self.split.images(which).to(device))
-
-
-def stack(images: Tensor) -> Pyramid:
-    """One pyramid for each of (B, 3, H, W) uint8, as floats: bytes are read with other last bits if B is not 1."""
-    return Pyramid.of(images.float() / 255)
+        yield torch.arange(len(which)), Pyramid.of(self.split.images(which).to(device))
 
 
 def gallery(images: Tensor | Sequence[Tensor | Path] | Split | Gallery) -> Gallery:

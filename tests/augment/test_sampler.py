@@ -285,8 +285,10 @@ def test_pixels_stay_in_the_range_of_the_image(angle, zoom, x0, y0):
     assert y.max() <= x.max() + 1e-6
 
 
-def test_row_i_reads_image_i_or_the_only_one():
+@pytest.mark.parametrize("eight_bit", [True, False])
+def test_row_i_reads_image_i_or_the_only_one(eight_bit):
     x = noise(5, 3, 33, 47)
+    x = (x * 255).to(torch.uint8) if eight_bit else x
     matrices = torch.cat([spin(10 * i, 0.5 + i, 3, 4) for i in range(5)])
     together = Pyramid.of(x).warp(matrices, (12, 10))
     for i in range(5):

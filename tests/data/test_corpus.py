@@ -285,4 +285,4 @@ def test_views_of_whole_images_do_not_depend_on_their_batch(split):
     assert not torch.equal(together, whole.view(index, VIEW, 2, 1))
     assert not torch.equal(together, whole.view(index, VIEW, 1, 0))
     draws = VIEW.sample(2, "view", index, 1, 1)
-    assert torch.equal(together, VIEW(Pyramid.of(split.pixels[whole.order[index]].float() / 255), draws))
+    assert torch.equal(together, VIEW(Pyramid.of(split.pixels[whole.order[index]]), draws))

@@ -82,7 +82,7 @@ def _is_within(matrix: Any, along: Any, across: Any, height: int, width: int, ri
 
 @compiled
 def warp(
-    level: NDArray[Any],
+    level: NDArray[np.float32],
     scale: float,
     rows: NDArray[np.int64],
     out: NDArray[np.float32],
@@ -97,8 +97,8 @@ def warp(
     """Read the samples `rows` of a batch from one level.
 
     Args:
-        level: (M, H, W, 3) uint8 or float32.
-        scale: what a value of the level is multiplied by (1/255 for uint8).
+        level: (M, H, W, 3).
+        scale: what a value of the level is multiplied by (1/255 for bytes).
         rows: samples to read.
         out: (B, 3, h, w), its `rows` are overwritten.
         owner: (B,) which image each sample reads.
