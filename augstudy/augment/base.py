@@ -32,6 +32,11 @@ class Op:
         check_range("strength", self.strength, 0)
 
     @property
+    def drops_channels(self) -> bool:
+        """Whether pixels leave with fewer channels than they came with."""
+        return False
+
+    @property
     def chance(self) -> float:
         """Probability that a sample is touched."""
         return min(1.0, self.p * self.strength) if self.on_or_off else self.p

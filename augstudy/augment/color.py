@@ -8,7 +8,7 @@ from torch import Tensor
 
 from augstudy.augment.base import ColorOp
 from augstudy.augment.cpu import color as compiled
-from augstudy.augment.cpu.threads import spread_rows
+from augstudy.augment.cpu.threads import fits, spread_rows
 from augstudy.core.build import check_range
 
 __all__ = ["ColorJitter", "Grayscale"]
@@ -94,15 +94,15 @@ class ColorJitter(ColorOp):
 
     def change(self, x: Tensor, params: Tensor, rows: Tensor) -> Tensor:
         order = params[:, 4:].long()
-        if x.device.type == "cpu" and x.is_contiguous():
-            flat, factors, steps = x.flatten(2).numpy(), params[:, :4].numpy(), self._used(order).numpy()
+        if fits(x):
+            flat, factors, steps = x.flatten(2).numpy(), params[:, :4].contiguous().numpy(), self._used(order).numpy()
             spread_rows(lambda mine: compiled.jitter(flat, factors, steps, mine), rows, x[0, 0].numel())
             return x
         for place in range(4):
             for step in (s for s, a in enumerate(self.reach) if a > 0):
                 mine = rows[order[rows, place] == step]
                 if len(mine):
-                    here, factor = mine.to(x.device), params[mine, step].to(x.device)
+                    here, factor = (t.to(x.device, non_blocking=True) for t in (mine, params[mine, step]))
                     x[here] = STEPS[step](x[here], factor)
         return x
 
@@ -124,7 +124,7 @@ class Grayscale(ColorOp):
         return rgb_to_grayscale(x).expand_as(x)
 
     def change(self, x: Tensor, params: Tensor, rows: Tensor) -> Tensor:
-        if x.device.type != "cpu" or not x.is_contiguous():
+        if not fits(x):
             return super().change(x, params, rows)
         flat = x.flatten(2).numpy()
         spread_rows(lambda mine: compiled.grayscale(flat, mine), rows, x[0, 0].numel())

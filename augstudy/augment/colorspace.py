@@ -154,6 +154,10 @@ class Channels(ColorOp):
             )
 
     @property
+    def drops_channels(self) -> bool:
+        return self.drop
+
+    @property
     def chance(self) -> float:
         return self.p if self.strength > 0 else 0.0
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from augstudy.augment.base import FilterOp
 from augstudy.augment.cpu import blur as compiled
-from augstudy.augment.cpu.threads import spread_rows
+from augstudy.augment.cpu.threads import fits, spread_rows
 from augstudy.core.build import check_interval
 
 __all__ = ["GaussianBlur"]
@@ -44,7 +44,7 @@ class GaussianBlur(FilterOp):
         return gaussian_blur2d(x, (kernel, kernel), sigma, border_type="reflect")
 
     def change(self, x: Tensor, params: Tensor, rows: Tensor) -> Tensor:
-        if x.device.type != "cpu" or not x.is_contiguous():
+        if not fits(x):
             return super().change(x, params, rows)
         pixels, sigma, reach = x.numpy(), params.clamp(min=SHARP).numpy(), self._kernel(x) // 2
         spread_rows(lambda mine: compiled.blur(pixels, sigma, reach, mine), rows, x[0, 0].numel())

@@ -10,6 +10,7 @@ from augstudy.augment.cpu.threads import alone
 from augstudy.augment.crops import KeepInside
 from augstudy.augment.sampler import Pyramid
 from augstudy.core import rng
+from augstudy.core.errors import UserError
 
 __all__ = ["Draw", "Graph"]
 
@@ -27,6 +28,13 @@ class Graph:
     """Ops in the order a user would write them."""
 
     ops: tuple[Op, ...]
+
+    def __post_init__(self) -> None:
+        for i, op in enumerate(self.ops):
+            for later in self.ops[i + 1 :]:
+                if op.drops_channels and not isinstance(later, GeometryOp):
+                    what = f"{type(op).__name__} drops channels before {type(later).__name__}, which needs all three"
+                    raise UserError(what, f"Put {type(op).__name__} last, or let it fill the others (drop: false).")
 
     def __add__(self, later: "Graph") -> "Graph":
         return Graph(self.ops + later.ops)
@@ -111,7 +119,7 @@ class Graph:
         for positions in self.plan():
             chosen = [(self.ops[i], draws[i]) for i in positions]
             if isinstance(chosen[0][0], GeometryOp):
-                pyramid = source if x is None else Pyramid.of(x)
+                pyramid = source if x is None else Pyramid(x)
                 with alone():
                     matrix, size = compose(chosen, pyramid.size)
                 x = pyramid.warp(matrix, size, border, antialias, quality)

@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d, grid_sample, interpolate
 
 from augstudy.augment.base import Size
 from augstudy.augment.cpu import warp as compiled
-from augstudy.augment.cpu.threads import alone, shares, spread
+from augstudy.augment.cpu.threads import alone, fits, shares, spread
 from augstudy.core.build import check_choice
 
 __all__ = ["BORDERS", "QUALITIES", "Footprint", "Pyramid"]
@@ -42,8 +42,8 @@ class Footprint:
         """(..., 2, 2) derivative of source by output coordinates: the singular values and left singular vectors."""
         a, b, c, d = jacobian.flatten(-2).unbind(-1)
         p, q, r = a * a + b * b, a * c + b * d, c * c + d * d
-        middle, spread_ = (p + r) / 2, torch.hypot((p - r) / 2, q)
-        length = (middle + spread_).sqrt()
+        middle, half = (p + r) / 2, torch.hypot((p - r) / 2, q)
+        length = (middle + half).sqrt()
         width = (a * d - b * c).abs() / length.clamp(min=1e-12)
         angle = torch.atan2(2 * q, p - r) / 2
         cos, sin = angle.cos(), angle.sin()
@@ -75,12 +75,6 @@ class Pyramid:
     def __init__(self, images: Tensor) -> None:
         self._source = images if images.dtype == torch.uint8 else images.float()
         self._levels: dict[int, Tensor] = {}
-        self._packed: dict[int, Any] = {}
-
-    @classmethod
-    def of(cls, images: Tensor) -> "Pyramid":
-        """A pyramid over (M, 3, H, W) uint8, or float in [0, 1]."""
-        return cls(images)
 
     @property
     def size(self) -> Size:
@@ -111,8 +105,9 @@ class Pyramid:
         """(M, 3, h, w) float in [0, 1]."""
         if k not in self._levels:
             if k == 0:
-                x = self._source
-                self._levels[0] = x.float() / 255 if x.dtype == torch.uint8 else x
+                # Compiled code wants a pixel's channels side by side; floats always, so that one rounding serves all.
+                x = self._source.to(torch.float32, memory_format=torch.channels_last)
+                self._levels[0] = x.div_(255) if self._source.dtype == torch.uint8 else x
             elif k % AN_OCTAVE == 0:
                 self._levels[k] = avg_pool2d(self.level(k - AN_OCTAVE), 2)
             else:
@@ -141,7 +136,7 @@ class Pyramid:
         check_choice("quality", quality, QUALITIES)
         if len(self) not in (1, len(matrix)):
             raise ValueError(f"{len(matrix)} matrices for {len(self)} images")
-        pixels = torch.empty(len(matrix), 3, *out, device=self.device)
+        pixels = torch.empty(len(matrix), self._source.shape[1], *out, device=self.device)
         if len(matrix) == 0:
             return pixels
         with alone():
@@ -150,7 +145,7 @@ class Pyramid:
             flat = bent.logical_not().nonzero()[:, 0]
             foot = Footprint.of(matrix[:, :2, :2])
             level, taps = self._reads(foot, antialias, quality)
-        read = self._compiled if self.device.type == "cpu" else self._read
+        read = self._compiled if fits(pixels) else self._read
         read(pixels, flat, matrix[:, :2], foot, level, taps, border)
         for row in bent.nonzero()[:, 0].tolist():
             pixels[row] = self._projective(matrix[row], row, out, border, antialias, quality)
@@ -171,16 +166,6 @@ class Pyramid:
         part = [max(1, round(s * 2 ** -(rest / AN_OCTAVE))) / s for s in whole]
         return torch.tensor([[part[1]], [part[0]]]) * 0.5**octaves
 
-    def _pixels(self, k: int) -> tuple[Any, float]:
-        """Level k as (M, h, w, 3) for compiled code, and what its values are multiplied by."""
-        if k not in self._packed:
-            eight_bit = k == 0 and self._source.dtype == torch.uint8
-            x = self._source if eight_bit else self.level(k)
-            # Always floats: code compiled for bytes rounds the last bit another way.
-            x = x.to(torch.float32, memory_format=torch.channels_last).permute(0, 2, 3, 1)
-            self._packed[k] = (x.contiguous().numpy(), 1 / 255 if eight_bit else 1.0)
-        return self._packed[k]
-
     def _compiled(
         self, pixels: Tensor, rows: Tensor, matrix: Tensor, foot: Footprint, level: Tensor, taps: Tensor, border: str
     ) -> None:
@@ -188,12 +173,12 @@ class Pyramid:
         with alone():
             arrays = self._arrays(matrix, foot, level, taps, border, (pixels.shape[2], pixels.shape[3]))
             groups = {k: rows[level[rows] == k].numpy() for k in level[rows].unique().tolist()}
-        levels = {k: self._pixels(k) for k in groups}
+        levels = {k: self.level(k).permute(0, 2, 3, 1).contiguous().numpy() for k in groups}
         whole, cost = pixels.numpy(), pixels[0, 0].numel()
 
         def work(task: tuple[int, slice]) -> None:
             k, share = task
-            compiled.warp(*levels[k], groups[k][share], whole, *arrays)
+            compiled.warp(levels[k], groups[k][share], whole, *arrays)
 
         spread(work, [(k, share) for k, mine in groups.items() for share in shares(len(mine), cost)])
 
@@ -238,7 +223,7 @@ class Pyramid:
         n, m = (int(foot.reads(quality).max()), ACROSS[quality]) if antialias else (1, 1)
         xy, here, along, across = (self._moved(t) for t in (xy, level[:, None], foot.along, foot.across))
         which = row if len(self) > 1 else 0
-        total = torch.zeros(1, 3, *out, device=self.device)
+        total = torch.zeros(1, self._source.shape[1], *out, device=self.device)
         for k in range(int(level.min()), int(level.max().ceil()) + 1):
             share = (1 - (here - k).abs()).clamp(min=0)
             images = self.level(k)[which : which + 1]
@@ -251,32 +236,32 @@ class Pyramid:
     def _mean(
         self, images: Tensor, scale: Tensor, xy: Tensor, along: Tensor, across: Tensor, n: int, m: int, border: str
     ) -> Tensor:
-        """The mean of n x m reads spread over each pixel's footprint: (B, 3, h, w)."""
-        total = torch.zeros(len(xy), 3, *xy.shape[1:3], device=self.device)
-        scale = self._moved(scale[:, 0])
+        """The mean of n x m reads spread over each pixel's footprint: (B, C, h, w)."""
+        total = torch.zeros(len(xy), images.shape[1], *xy.shape[1:3], device=self.device)
         for j in range(m):
             for i in range(n):
                 at = xy + along * ((i + 0.5) / n - 0.5) + across * ((j + 0.5) / m - 0.5)
-                total += self._bilinear(images, self._fold(at, border) * scale) / (n * m)
+                total += self._bilinear(images, at, scale, border) / (n * m)
         return total * self._seen(xy) if border == "black" else total
-
-    def _fold(self, xy: Tensor, border: str) -> Tensor:
-        """Mirror coordinates at the image's edges; those beyond a black border are blackened later."""
-        if border == "black":
-            return xy
-        bounds = xy.new_tensor([self.size[1], self.size[0]])
-        folded = torch.remainder(xy, 2 * bounds)
-        return torch.minimum(folded, 2 * bounds - folded)
 
     def _seen(self, xy: Tensor) -> Tensor:
         """(B, 1, h, w) whether a pixel's centre lies inside the image."""
-        bounds = xy.new_tensor([self.size[1], self.size[0]])
-        return ((xy >= 0) & (xy <= bounds)).all(-1)[:, None]
+        (x, y), (height, width) = xy.unbind(-1), self.size
+        return ((x >= 0) & (x <= width) & (y >= 0) & (y <= height))[:, None]
 
-    def _bilinear(self, images: Tensor, xy: Tensor) -> Tensor:
-        """(B, 3, H, W), (B, h, w, 2) in its pixels -> (B, 3, h, w), the edge repeated beyond it."""
-        extent = xy.new_tensor([images.shape[-1], images.shape[-2]])
-        return grid_sample(images, xy * (2 / extent) - 1, "bilinear", "border", align_corners=False)
+    def _bilinear(self, images: Tensor, xy: Tensor, scale: Tensor, border: str) -> Tensor:
+        """Read a level at (B, h, w, 2) pixels of the images, the edge repeated beyond it: (B, C, h, w).
+
+        Plain numbers, no tensor made from them: that would wait for the device.
+        """
+        grid = []
+        for axis, size in enumerate((self.size[1], self.size[0])):
+            x = xy[..., axis]
+            if border == "reflect":  # those beyond a black border are blackened later
+                x = torch.remainder(x, 2 * size)
+                x = torch.minimum(x, 2 * size - x)
+            grid.append(x * (2 * scale[axis].item() / images.shape[3 - axis]) - 1)
+        return grid_sample(images, torch.stack(grid, -1), "bilinear", "border", align_corners=False)
 
 
 def positions(matrix: Tensor, out: Size) -> Tensor:

@@ -4,7 +4,6 @@ A bench is a frozen dataclass in a module of this room, found by place, whose `l
 """
 
 import multiprocessing
-import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ import torch
 from augstudy.core.build import check_choice, check_range
 from augstudy.core.errors import UserError
 
-__all__ = ["Bench", "Job", "Line", "Settings", "Side", "cores", "race"]
+__all__ = ["Bench", "Job", "Line", "Settings", "Side", "race"]
 
 T = TypeVar("T")
 WARM, ROUNDS = 3, 9  # rounds thrown away (a fresh machine starts slow), rounds that count
@@ -127,11 +126,6 @@ class Side:
     name: str
     job: Job
     processes: int = 0
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def race(sides: Sequence[Side], seconds: float, device: torch.device) -> dict[str, float]:

@@ -8,8 +8,9 @@ from itertools import count
 import torch
 from torch import Tensor
 
+from augstudy.augment.cpu.threads import cores
 from augstudy.augment.sampler import QUALITIES
-from augstudy.bench.base import Bench, Job, Line, Settings, Side, cores, race
+from augstudy.bench.base import Bench, Job, Line, Settings, Side, race
 from augstudy.bench.references.script import Script
 from augstudy.bench.references.truth import Aims, aims, our_crops, psnr, script_crops, supersampled
 from augstudy.data.corpus import Corpus, Recipe

@@ -9,9 +9,10 @@ import torch
 import torchvision
 from torch import Tensor
 
+from augstudy.augment.cpu.threads import cores
 from augstudy.augment.sampler import Pyramid
 from augstudy.augment.views.standard import Standard
-from augstudy.bench.base import Bench, Job, Line, Settings, Side, cores, race
+from augstudy.bench.base import Bench, Job, Line, Settings, Side, race
 from augstudy.bench.crops import picture
 from augstudy.bench.references.stacks import KorniaViews, TorchvisionViews
 from augstudy.core import rng
@@ -90,10 +91,10 @@ class ViewJob(Job):
 
     def start(self) -> Callable[[], int]:
         graph, epochs = Standard(size=self.size).graph(), count()
-        index = torch.arange(len(self.images), device=self.images.device)
+        index = torch.arange(len(self.images))
 
         def step() -> int:
-            pyramid, epoch = Pyramid.of(self.images), next(epochs)
+            pyramid, epoch = Pyramid(self.images), next(epochs)
             for view in (0, 1):
                 graph(pyramid, graph.sample(0, "view", index, epoch, view))
             return len(index)

@@ -10,11 +10,12 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from augstudy.core.native import compiled
 
 __all__ = ["derive", "permutation", "philox4x32", "torch_seeded", "uniform"]
 
@@ -43,7 +44,7 @@ def philox4x32(counter: Tensor, key: tuple[int, int], rounds: int = 10) -> Tenso
     return torch.stack((c0, c1, c2, c3), -1)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _fill(
     index: NDArray[np.int64], epoch: np.uint64, view: np.uint64, key: NDArray[np.uint64], out: NDArray[np.uint32]
 ) -> None:

@@ -206,7 +206,7 @@ class Corpus(Source):
         if len(pixels) == 1:
             return pixels[0]
         order = torch.cat([r.rows for r in readings]).argsort()
-        return torch.cat(pixels)[order.to(self.device)]
+        return torch.cat(pixels)[order.to(self.device, non_blocking=True)]
 
     def __getitem__(self, i: int) -> Tensor:
         """Crop i alone, (3, size, size) float in [0, 1]."""
@@ -251,7 +251,7 @@ class Whole(Source):
         return len(self.split) - min(self.reserve, len(self.split) // 10)
 
     def readings(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
-        source = Pyramid.of(self.split.images(self.order[index.cpu()]).to(self.device))
+        source = Pyramid(self.split.images(self.order[index.cpu()]).to(self.device))
         graph = graph or Graph(())
         draws = graph.sample(self.seed, "view", index, epoch, view) if graph.ops else []
         return [Reading(torch.arange(len(index)), source, graph, draws)]

@@ -17,7 +17,7 @@ from augstudy.data.images import load_image
 __all__ = ["Gallery", "Loose", "Stacked", "gallery"]
 
 KEEP_BYTES = 1 << 30  # of pyramids, held ready between batches (1 GiB)
-PYRAMID_BYTES = 6  # for each byte of an image: float32, and half as much again for the smaller levels, rounded up
+PYRAMID_BYTES = 10  # for each byte of an image: itself, float32, and as much again for the levels of half octaves
 
 
 class Gallery(ABC):
@@ -77,7 +77,7 @@ class Loose(Gallery):
                 return found
         image = self.images[number]
         pixels = load_image(image) if isinstance(image, Path) else image
-        made, size = Pyramid.of(pixels[None].to(device)), PYRAMID_BYTES * pixels.nbytes
+        made, size = Pyramid(pixels[None].to(device)), PYRAMID_BYTES * pixels.nbytes
         with self.lock:
             # One image is always kept: it would be read again for the next batch.
             if (number, device) not in self.kept and (not self.kept or self.bytes + size <= self.keep):
@@ -104,7 +104,7 @@ class Stacked(Gallery):
         return len(self.split)
 
     def groups(self, which: Tensor, device: torch.device) -> Iterator[tuple[Tensor, Pyramid]]:
-        yield torch.arange(len(which)), Pyramid.of(self.split.images(which).to(device))
+        yield torch.arange(len(which)), Pyramid(self.split.images(which).to(device))
 
 
 def gallery(images: Tensor | Sequence[Tensor | Path] | Split | Gallery) -> Gallery:

@@ -102,7 +102,7 @@ def test_the_two_sides_of_a_colour_split_have_one_and_two_channels():
     sides = []
     for keep in ((0,), (1, 2)):
         graph = Graph((ColorSpace(space="lab"), Channels(keep=keep, drop=True)))
-        sides.append(graph(Pyramid.of(x), graph.sample(0, "view", torch.arange(4))))
+        sides.append(graph(Pyramid(x), graph.sample(0, "view", torch.arange(4))))
     torch.testing.assert_close(torch.cat(sides, 1), lab)
 
 

@@ -32,7 +32,7 @@ def uniforms(op, n, stream="test"):
 
 
 def warp(op, params, x):
-    return Pyramid.of(x).warp(op.matrix(params, x.shape[-2:]), op.out_size(x.shape[-2:]), antialias=False)
+    return Pyramid(x).warp(op.matrix(params, x.shape[-2:]), op.out_size(x.shape[-2:]), antialias=False)
 
 
 # RandomResizedCrop

@@ -43,7 +43,7 @@ def pictures(n=3, side=16):
 
 def run(op, x, index):
     graph = Graph((op,))
-    return graph(Pyramid.of(x), graph.sample(0, "test", index))
+    return graph(Pyramid(x), graph.sample(0, "test", index))
 
 
 @pytest.mark.parametrize("name", sorted(set(foreign._classes()) - BROKEN))

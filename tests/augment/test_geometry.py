@@ -24,7 +24,7 @@ ODD = (33, 47)
 
 
 def warp(op, params, x):
-    return Pyramid.of(x).warp(op.matrix(params, x.shape[-2:]), op.out_size(x.shape[-2:]), antialias=False)
+    return Pyramid(x).warp(op.matrix(params, x.shape[-2:]), op.out_size(x.shape[-2:]), antialias=False)
 
 
 def waves(height, width):

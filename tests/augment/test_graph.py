@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from augstudy.augment.color import ColorJitter, Grayscale
+from augstudy.augment.colorspace import Channels
 from augstudy.augment.crops import CenterCrop, KeepInside, RandomCrop, RandomResizedCrop
 from augstudy.augment.filters import GaussianBlur
 from augstudy.augment.geometry import HorizontalFlip, Rotate, Shear, VerticalFlip
@@ -11,6 +12,7 @@ from augstudy.augment.graph import Draw, Graph, compose
 from augstudy.augment.pixels import Erasing
 from augstudy.augment.sampler import Pyramid
 from augstudy.core import rng
+from augstudy.core.errors import UserError
 
 CROP, TURN, FLIP = RandomResizedCrop(size=24, scale=(0.3, 0.8)), Rotate(degrees=20), HorizontalFlip()
 JITTER, GRAY, BLUR = ColorJitter(), Grayscale(), GaussianBlur()
@@ -28,7 +30,7 @@ def waves(n=1, height=128, width=160):
 def chain(ops, draws, x):
     """One op after the other, each resampling the pixels of the one before."""
     for op, draw in zip(ops, draws, strict=True):
-        x = Graph((op,))(Pyramid.of(x), [draw])
+        x = Graph((op,))(Pyramid(x), [draw])
     return x
 
 
@@ -63,7 +65,7 @@ def test_the_plan_runs_as_printed(monkeypatch):
     for ops, expected in [((CROP, JITTER, TURN, GRAY, FLIP), 1), ((CROP, BLUR, TURN), 2), ((JITTER, BLUR), 0)]:
         warps.clear()
         graph = Graph(ops)
-        graph(Pyramid.of(waves()), graph.sample(0, "test", INDEX))
+        graph(Pyramid(waves()), graph.sample(0, "test", INDEX))
         assert len(warps) == expected
 
 
@@ -85,19 +87,19 @@ def test_a_flip_that_moves_before_a_blur_gives_the_pixels_of_the_written_order()
     x, graph = waves(16), Graph(ops)
     draws = graph.sample(0, "test", INDEX)
     assert len(graph.plan()) == 2
-    torch.testing.assert_close(graph(Pyramid.of(x), draws), chain(ops, draws, x), rtol=0, atol=2e-5)
+    torch.testing.assert_close(graph(Pyramid(x), draws), chain(ops, draws, x), rtol=0, atol=2e-5)
 
 
 def test_the_empty_graph_returns_the_images():
     x = waves(3, 33, 47)
     assert Graph(()).sample(0, "test", torch.arange(3)) == []
-    assert torch.equal(Graph(())(Pyramid.of(x), []), x)
+    assert torch.equal(Graph(())(Pyramid(x), []), x)
 
 
 def test_colour_alone_reads_every_pixel_of_the_source():
     x = waves(1, 33, 47)
     graph = Graph((Grayscale(p=1),))
-    y = graph(Pyramid.of(x), graph.sample(0, "test", torch.arange(3)))
+    y = graph(Pyramid(x), graph.sample(0, "test", torch.arange(3)))
     torch.testing.assert_close(y, GRAY.apply(x, torch.zeros(1, 0)).expand(3, 3, 33, 47))
 
 
@@ -105,6 +107,17 @@ def test_sizes_follow_the_ops():
     ops = (RandomCrop(fraction=0.5), CROP, TURN, CenterCrop(size=10), JITTER)
     for n, size in enumerate([(33, 47), (16, 16), (24, 24), (24, 24), (10, 10), (10, 10)]):
         assert Graph(ops[:n]).out_size((33, 47)) == size
+
+
+def test_what_needs_three_channels_may_not_follow_what_drops_some():
+    """Compiled code checks no bounds: a picture of one channel must not reach it."""
+    dropped = Channels(keep=(0,), drop=True)
+    for later in (JITTER, GRAY, BLUR):
+        with pytest.raises(UserError, match=f"Channels drops channels before {type(later).__name__}"):
+            Graph((CROP, dropped, later))
+    graph = Graph((CROP, BLUR, dropped, TURN))
+    draws = graph.sample(0, "test", torch.arange(4))
+    assert graph(Pyramid(waves(4)), draws).shape == (4, 1, 24, 24)
 
 
 # Fusing
@@ -138,7 +151,7 @@ def test_a_fused_crop_turn_and_flip_is_the_chain_on_a_smooth_image():
     )
     x, graph = waves(), Graph(ops)
     draws = graph.sample(0, "test", INDEX)
-    fused = graph(Pyramid.of(x), draws)
+    fused = graph(Pyramid(x), draws)
     assert (fused - chain(ops, draws, x)).abs().max() < 1 / 255
 
 
@@ -146,23 +159,23 @@ def test_overtaken_colour_gives_the_pixels_of_the_written_order():
     ops = (Grayscale(p=0.5), ColorJitter(1.0, 0.4, 0.0, 0.4, 0.1), CenterCrop(size=64), FLIP)
     x, graph = waves(), Graph(ops)
     draws = graph.sample(0, "test", INDEX)
-    assert (graph(Pyramid.of(x), draws) - chain(ops, draws, x)).abs().max() < 1 / 255
+    assert (graph(Pyramid(x), draws) - chain(ops, draws, x)).abs().max() < 1 / 255
 
 
 def test_a_filter_between_two_warps_keeps_its_place():
     ops = (RandomResizedCrop(size=48), GaussianBlur(p=0.5), Rotate(degrees=20), GRAY)
     x, graph = waves(), Graph(ops)
     draws = graph.sample(0, "test", INDEX)
-    torch.testing.assert_close(graph(Pyramid.of(x), draws), chain(ops, draws, x))
+    torch.testing.assert_close(graph(Pyramid(x), draws), chain(ops, draws, x))
 
 
 def test_a_graph_of_many_images_is_each_graph_of_one():
     x, graph = waves(16, 33, 47), Graph((CROP, TURN, JITTER, BLUR, FLIP))
     draws = graph.sample(0, "test", INDEX)
-    together = graph(Pyramid.of(x), draws)
+    together = graph(Pyramid(x), draws)
     for i in (0, 7, 15):
         mine = [Draw(d.touched[i : i + 1], d.params[i : i + 1]) for d in draws]
-        assert torch.equal(together[i : i + 1], graph(Pyramid.of(x[i : i + 1]), mine))
+        assert torch.equal(together[i : i + 1], graph(Pyramid(x[i : i + 1]), mine))
 
 
 def test_an_untouched_sample_of_a_resizing_op_is_the_whole_frame():
@@ -170,8 +183,8 @@ def test_an_untouched_sample_of_a_resizing_op_is_the_whole_frame():
     draws = graph.sample(0, "test", INDEX)
     assert draws[0].touched.any()
     assert not draws[0].touched.all()
-    y = graph(Pyramid.of(waves()), draws)
-    whole = Pyramid.of(waves()).warp(torch.diag(torch.tensor([160 / 24, 128 / 24, 1]))[None], (24, 24))
+    y = graph(Pyramid(waves()), draws)
+    whole = Pyramid(waves()).warp(torch.diag(torch.tensor([160 / 24, 128 / 24, 1]))[None], (24, 24))
     assert torch.equal(y[~draws[0].touched], whole.expand((~draws[0].touched).sum(), -1, -1, -1))
 
 
@@ -221,7 +234,7 @@ def test_draws_can_be_saved_and_replayed(tmp_path):
     draws = graph.sample(0, "test", INDEX)
     torch.save([vars(draw) for draw in draws], tmp_path / "draws.pt")
     again = [Draw(**saved) for saved in torch.load(tmp_path / "draws.pt", weights_only=True)]
-    assert torch.equal(graph(Pyramid.of(x), draws), graph(Pyramid.of(x), again))
+    assert torch.equal(graph(Pyramid(x), draws), graph(Pyramid(x), again))
 
 
 def test_chance_lives_on_the_cpu():
@@ -240,6 +253,6 @@ def test_cuda_has_the_parameters_of_the_cpu_bit_for_bit_and_its_pixels_within_a_
     for mine, other in zip(draws, theirs, strict=True):
         assert torch.equal(mine.touched, other.touched)
         assert torch.equal(mine.params, other.params)
-    here = graph(Pyramid.of(x), draws, border, quality=quality)
-    there = graph(Pyramid.of(x.cuda()), theirs, border, quality=quality).cpu()
+    here = graph(Pyramid(x), draws, border, quality=quality)
+    there = graph(Pyramid(x.cuda()), theirs, border, quality=quality).cpu()
     assert ((here - there).abs() <= 1 / 255).float().mean() > 0.999

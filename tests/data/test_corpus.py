@@ -147,7 +147,7 @@ def test_a_composed_view_is_the_view_of_the_crop_on_a_smooth_image():
     """Up to 1.5 grey levels, the blur of the second resampling that the composed view is spared."""
     corpus = Corpus(waves(), Recipe(count=99, size=64, scale=(0.1, 1.0), jitter_p=0))
     composed = corpus.view(INDEX, PLAIN_VIEW, epoch=1, view=1)
-    crops = Pyramid.of(corpus.batch(INDEX))
+    crops = Pyramid(corpus.batch(INDEX))
     twice = PLAIN_VIEW(crops, PLAIN_VIEW.sample(corpus.seed, "view", INDEX, 1, 1))
     assert (composed - twice).abs().max() < 1.5 / 255
 
@@ -156,7 +156,7 @@ def test_the_crops_colour_stays_under_its_views():
     """Steps that look at one pixel only; contrast, overtaken by a view, pulls towards the mean of the view."""
     corpus = Corpus(waves(), Recipe(count=99, size=64, scale=(0.1, 1.0), jitter_p=1, contrast=0, hue=0))
     composed = corpus.view(INDEX, PLAIN_VIEW)
-    twice = PLAIN_VIEW(Pyramid.of(corpus.batch(INDEX)), PLAIN_VIEW.sample(corpus.seed, "view", INDEX))
+    twice = PLAIN_VIEW(Pyramid(corpus.batch(INDEX)), PLAIN_VIEW.sample(corpus.seed, "view", INDEX))
     assert (composed - twice).abs().max() < 3 / 255  # the 1.5 of above, times 1.4 twice
 
 
@@ -191,7 +191,7 @@ def test_slant_and_turn_compose_as_random_affine():
     draws = [d.__class__(torch.tensor([True]), params[type(op)]) for op, d in zip(ops, sample(ops), strict=True)]
     x = waves(64, 64)[None].float() / 255
     matrix, size = compose(list(zip(ops, draws, strict=True)), (64, 64))
-    ours = Pyramid.of(x).warp(matrix, size, antialias=False)
+    ours = Pyramid(x).warp(matrix, size, antialias=False)
     theirs = tv.affine(x, -25, [0, 0], 1.0, [-20.0, 0], tv.InterpolationMode.BILINEAR)  # clockwise positive
     middle = (..., slice(20, 44), slice(20, 44))
     assert (ours - theirs)[middle].abs().max() < 1e-4
@@ -285,4 +285,4 @@ def test_views_of_whole_images_do_not_depend_on_their_batch(split):
     assert not torch.equal(together, whole.view(index, VIEW, 2, 1))
     assert not torch.equal(together, whole.view(index, VIEW, 1, 0))
     draws = VIEW.sample(2, "view", index, 1, 1)
-    assert torch.equal(together, VIEW(Pyramid.of(split.pixels[whole.order[index]]), draws))
+    assert torch.equal(together, VIEW(Pyramid(split.pixels[whole.order[index]]), draws))

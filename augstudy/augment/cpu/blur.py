@@ -2,14 +2,14 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from augstudy.core.native import compiled
 
 __all__ = ["blur"]
 
 F = np.float32
-compiled = numba.njit(nogil=True, fastmath=True, error_model="numpy", cache=True)
 
 
 @compiled

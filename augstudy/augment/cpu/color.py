@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from augstudy.core.native import compiled, inlined
 
 __all__ = ["grayscale", "jitter"]
 
@@ -12,8 +13,6 @@ F = np.float32
 ZERO, ONE = F(0), F(1)
 RED, GREEN, BLUE = F(0.299), F(0.587), F(0.114)  # ITU-R 601-2
 BLOCK = 2048  # pixels: three channels of float32 stay in a 32 KiB cache
-compiled = numba.njit(nogil=True, fastmath=True, error_model="numpy", cache=True)
-inlined = numba.njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
 
 
 @inlined

@@ -4,6 +4,7 @@ Plain threads, made anew in a forked process, also work in a DataLoader's worker
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,9 +17,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["alone", "shares", "spread", "spread_rows"]
+__all__ = ["alone", "cores", "fits", "shares", "spread", "spread_rows"]
 
 Task = TypeVar("Task")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fits(x: Tensor) -> bool:
+    """Whether compiled code can work on these pixels: it knows three channels, and checks no bounds."""
+    return x.device.type == "cpu" and x.dtype == torch.float32 and x.shape[1] == 3 and x.is_contiguous()
 
 
 @contextmanager
@@ -26,7 +37,11 @@ def alone() -> Iterator[None]:
     """Let torch use one thread: on tensors of some numbers a sample, threads that wait for each other cost more.
 
     On a busy machine each wait costs a time slice: sixty times the work itself, measured beside one other process.
+    Only the main thread does so, for torch also remembers the number for threads that are yet to start.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

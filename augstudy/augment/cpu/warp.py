@@ -6,19 +6,19 @@ are needed, the three channels of a pixel lie side by side, and nothing is writt
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from augstudy.core.native import compiled, inlined
 
 __all__ = ["BORDERS", "warp"]
 
 BORDERS = {"inside": 0, "reflect": 1, "black": 2}
 
 F, U = np.float32, np.uintp  # indices without a sign need no check for negative ones
-HALF, ZERO, TWO = F(0.5), F(0), F(2)
+HALF, ZERO, ONE, TWO = F(0.5), F(0), F(1), F(2)
+NOWHERE = np.zeros(2, F)
 U1, U2, U3, U4, U5 = U(1), U(2), U(3), U(4), U(5)
-compiled = numba.njit(nogil=True, fastmath=True, error_model="numpy", cache=True)
-inlined = numba.njit(nogil=True, fastmath=True, error_model="numpy", inline="always")
 
 
 @inlined
@@ -80,10 +80,50 @@ def _is_within(matrix: Any, along: Any, across: Any, height: int, width: int, ri
     return True
 
 
+@inlined
+def _put(line: Any, i: int, pixel: Any, first: bool) -> None:
+    if first:
+        line[0, i], line[1, i], line[2, i] = pixel
+    else:
+        line[0, i] += pixel[0]
+        line[1, i] += pixel[1]
+        line[2, i] += pixel[2]
+
+
+@compiled
+def _line_within(flat: Any, x: Any, y: Any, step: Any, stride: Any, weight: Any, first: bool, line: Any) -> None:
+    """One read of each pixel of a row, all of them inside the level."""
+    for i in range(line.shape[1]):
+        u = F(i) + HALF
+        _put(line, i, _within(flat, step[0] * u + x, step[1] * u + y, stride, weight), first)
+
+
+@compiled
+def _line_anywhere(
+    flat: Any, x: Any, y: Any, step: Any, right: int, bottom: int, fold: Any, weight: Any, first: bool, line: Any
+) -> None:
+    """One read of each pixel of a row, some perhaps outside; mirrored at `fold` unless that is `NOWHERE`."""
+    stride = U(3 * (right + 1))
+    for i in range(line.shape[1]):
+        u = F(i) + HALF
+        px, py = step[0] * u + x, step[1] * u + y
+        if fold[0] > ZERO:
+            px, py = _fold(px, fold[0]), _fold(py, fold[1])
+        _put(line, i, _anywhere(flat, px, py, stride, right, bottom, weight), first)
+
+
+@compiled
+def _blacken(x0: Any, y0: Any, a: Any, d: Any, extent: Any, line: Any) -> None:
+    """Black for the pixels of a row whose centres lie outside the image."""
+    for i in range(line.shape[1]):
+        x, y = a * (F(i) + HALF) + x0, d * (F(i) + HALF) + y0
+        if x < ZERO or y < ZERO or x > extent[0] or y > extent[1]:
+            line[:, i] = ZERO
+
+
 @compiled
 def warp(
     level: NDArray[np.float32],
-    scale: float,
     rows: NDArray[np.int64],
     out: NDArray[np.float32],
     owner: NDArray[np.int64],
@@ -98,7 +138,6 @@ def warp(
 
     Args:
         level: (M, H, W, 3).
-        scale: what a value of the level is multiplied by (1/255 for bytes).
         rows: samples to read.
         out: (B, 3, h, w), its `rows` are overwritten.
         owner: (B,) which image each sample reads.
@@ -110,39 +149,23 @@ def warp(
             part of the last column or row.
     """
     height, width = out.shape[2], out.shape[3]
-    right, bottom, stride = level.shape[2] - 1, level.shape[1] - 1, U(level.shape[2] * 3)
+    right, bottom = level.shape[2] - 1, level.shape[1] - 1
     for b in rows:
         flat, n, m, edge = level[owner[b]].reshape(-1), taps[b, 0], taps[b, 1], border[b]
         within = edge == 0 and _is_within(matrix[b], along[b], across[b], height, width, right, bottom)
-        weight = F(scale) / F(n * m)
-        a, d = matrix[b, 0, 0], matrix[b, 1, 0]
-        for yy in range(height):
-            v = F(yy) + HALF
+        for row in range(height):
+            v = F(row) + HALF
             x0 = matrix[b, 0, 1] * v + matrix[b, 0, 2]
             y0 = matrix[b, 1, 1] * v + matrix[b, 1, 2]
-            for j in range(m):
-                for i in range(n):
-                    t, s = (F(i) + HALF) / F(n) - HALF, (F(j) + HALF) / F(m) - HALF
-                    tx = x0 + t * along[b, 0] + s * across[b, 0]
-                    ty = y0 + t * along[b, 1] + s * across[b, 1]
-                    first = i + j == 0
-                    for xx in range(width):
-                        u = F(xx) + HALF
-                        x, y = a * u + tx, d * u + ty
-                        if within:
-                            p = _within(flat, x, y, stride, weight)
-                        else:
-                            if edge == 1:
-                                x, y = _fold(x, extent[b, 0]), _fold(y, extent[b, 1])
-                            p = _anywhere(flat, x, y, stride, right, bottom, weight)
-                        if first:
-                            out[b, 0, yy, xx], out[b, 1, yy, xx], out[b, 2, yy, xx] = p
-                        else:
-                            out[b, 0, yy, xx] += p[0]
-                            out[b, 1, yy, xx] += p[1]
-                            out[b, 2, yy, xx] += p[2]
+            for tap in range(n * m):
+                t, s = (F(tap % n) + HALF) / F(n) - HALF, (F(tap // n) + HALF) / F(m) - HALF
+                x = x0 + t * along[b, 0] + s * across[b, 0]
+                y = y0 + t * along[b, 1] + s * across[b, 1]
+                step = (matrix[b, 0, 0], matrix[b, 1, 0])
+                if within:
+                    _line_within(flat, x, y, step, U(3 * (right + 1)), ONE / F(n * m), tap == 0, out[b, :, row])
+                else:
+                    fold = extent[b] if edge == 1 else NOWHERE
+                    _line_anywhere(flat, x, y, step, right, bottom, fold, ONE / F(n * m), tap == 0, out[b, :, row])
             if edge == 2:
-                for xx in range(width):
-                    x, y = a * (F(xx) + HALF) + x0, d * (F(xx) + HALF) + y0
-                    if x < ZERO or y < ZERO or x > extent[b, 0] or y > extent[b, 1]:
-                        out[b, 0, yy, xx], out[b, 1, yy, xx], out[b, 2, yy, xx] = ZERO, ZERO, ZERO
+                _blacken(x0, y0, matrix[b, 0, 0], matrix[b, 1, 0], extent[b], out[b, :, row])

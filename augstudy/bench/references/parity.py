@@ -62,8 +62,8 @@ def _differences(case: Case, x: Tensor) -> Figures:
 def _ours(graph: Graph, draws: list[Draw], x: Tensor) -> Tensor:
     """Without antialiasing, which neither library has in a warp."""
     if not isinstance(graph.ops[0], GeometryOp):
-        return graph(Pyramid.of(x.expand(SAMPLES, -1, -1, -1)), draws)
-    pyramid = Pyramid.of(x)
+        return graph(Pyramid(x.expand(SAMPLES, -1, -1, -1)), draws)
+    pyramid = Pyramid(x)
     matrix, out = compose(list(zip(graph.ops, draws, strict=True)), pyramid.size)
     return pyramid.warp(matrix, out, antialias=False)
 

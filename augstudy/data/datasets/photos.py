@@ -88,7 +88,7 @@ class Photos:
         index = torch.arange(n)
         where = rng.uniform(self.seed, f"photos/{stream}/place", index, 3 * CANDIDATES + 2)
         colour = rng.uniform(self.seed, f"photos/{stream}/colour", index, 6)
-        pixels = Pyramid.of(part[None]).warp(placement(part, where, self.size), (self.size, self.size))
+        pixels = Pyramid(part[None]).warp(placement(part, where, self.size), (self.size, self.size))
         return recolour(pixels, colour).mul(255).round().to(torch.uint8)
 
 

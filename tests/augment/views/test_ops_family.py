@@ -44,9 +44,9 @@ def test_every_op_can_be_named():
 
 def test_views_have_their_size_and_do_not_depend_on_the_batch():
     graph, x = Ops(size=16, ops=STUDY).graph(), torch.rand(5, 3, 40, 50, generator=torch.Generator().manual_seed(0))
-    y = graph(Pyramid.of(x), graph.sample(0, "view", torch.arange(5)))
+    y = graph(Pyramid(x), graph.sample(0, "view", torch.arange(5)))
     assert y.shape == (5, 3, 16, 16)
-    one = graph(Pyramid.of(x[3:4]), graph.sample(0, "view", torch.arange(3, 4)))
+    one = graph(Pyramid(x[3:4]), graph.sample(0, "view", torch.arange(3, 4)))
     assert torch.equal(y[3:4], one)
 
 

@@ -48,7 +48,7 @@ def test_aims_are_those_of_the_corpus_and_inside_the_image(picture):
     assert (corners[:, :2] >= 0).all()
     assert (corners[:, 0] <= 160).all()
     assert (corners[:, 1] <= 120).all()
-    warped = Pyramid.of(picture[None]).warp(aimed.matrix, (16, 16))
+    warped = Pyramid(picture[None]).warp(aimed.matrix, (16, 16))
     torch.testing.assert_close(our_crops(picture, recipe, aimed, CPU), warped, atol=2e-3, rtol=0)
 
 
@@ -64,4 +64,4 @@ def test_stripes_of_one_pixel_are_gone_when_reduced_eight_times(shift):
     stripes = (torch.arange(512) % 2 * 255).to(torch.uint8).expand(1, 3, 512, 512)
     for picture in (stripes, stripes.transpose(2, 3)):
         matrix = torch.tensor([[[8.0, 0, shift], [0, 8.0, shift], [0, 0, 1]]])
-        assert Pyramid.of(picture).warp(matrix, (63, 63)).std() < 0.01
+        assert Pyramid(picture).warp(matrix, (63, 63)).std() < 0.01
