@@ -39,7 +39,6 @@ from augstudy.data.corpus import Corpus, Recipe
 from augstudy.data.encoding import Encoding
 from augstudy.data.images import find_image, load_image
 used = find_image("coffee")
-image = load_image(used.path)
 
 def die(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -60,6 +59,7 @@ def go(out, form, encoding, moment):
         ledger.write_json = after(ledger.write_json)
     elif moment == "file too large":
         resource.setrlimit(resource.RLIMIT_FSIZE, (20000, -1))
+    image = load_image(used.path)  # here: OpenMP, once used, hangs in a process forked after it
     corpus = Corpus(image, Recipe(count=57, size=16))
     made = export.Export(corpus, [used], Path(out), form, Encoding(encoding), 20)
     made(lambda done, total: die() if moment == "within a part" and done == 50 else None)
@@ -216,7 +216,7 @@ def whole(make):
 
 def dying(*exports):
     """Run exports, each (folder, format, encoding, moment of its death): their exit codes, and what they said."""
-    done = subprocess.run([sys.executable, "-c", DYING, json.dumps(exports)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", DYING, json.dumps(exports)], capture_output=True, text=True, timeout=200)
     return [int(code) for code in done.stdout.split()], done.stderr
 
 
