@@ -5,7 +5,7 @@ from typing import Any
 
 import numba
 
-__all__ = ["compiled", "inlined"]
+__all__ = ["compiled", "inlined", "part"]
 
 OPTIONS: Any = {
     "nogil": True,
@@ -23,6 +23,15 @@ def compiled(function: Callable[..., Any]) -> Any:
         return numba.njit(**OPTIONS, cache=True)(function)
     except RuntimeError:  # numba finds no folder to cache in
         return numba.njit(**OPTIONS)(function)
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """A function of compiled functions only, merged into each of its callers.
+
+    Left to itself, LLVM may or may not merge one. If not, whichever machine code of it is loaded first serves all, and
+    code just compiled and code from the cache differ in the last bit of a pixel.
+    """
+    return numba.njit(**OPTIONS, forceinline=True)(function)
 
 
 def inlined(function: Callable[..., Any]) -> Any:

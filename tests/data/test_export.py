@@ -216,7 +216,9 @@ def whole(make):
 
 def dying(*exports):
     """Run exports, each (folder, format, encoding, moment of its death): their exit codes, and what they said."""
-    done = subprocess.run([sys.executable, "-c", DYING, json.dumps(exports)], capture_output=True, text=True, timeout=200)
+    done = subprocess.run(
+        [sys.executable, "-c", DYING, json.dumps(exports)], capture_output=True, text=True, timeout=200
+    )
     return [int(code) for code in done.stdout.split()], done.stderr
 
 

@@ -51,8 +51,7 @@ def hashes(loader):
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-# Open bug: just compiled and loaded from the cache, numba code differs in last bits, so spawn fails on a fresh machine.
-@pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.xfail(strict=False))])
+@pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_workers_and_batch_sizes_give_the_same_crops_by_hash(files, start):
     corpus = Corpus(files, Recipe(count=57, size=16))
     expected = hashes([corpus.batch(torch.arange(57))])

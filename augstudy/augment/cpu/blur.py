@@ -5,32 +5,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augstudy.core.native import compiled
+from augstudy.core.native import compiled, part
 
 __all__ = ["blur"]
 
 F = np.float32
 
 
-@compiled
+@part
 def _weigh(total: Any, centre: Any, weight: Any) -> None:
     for i in range(len(total)):
         total[i] = weight * centre[i]
 
 
-@compiled
+@part
 def _add_pair(total: Any, before: Any, after: Any, weight: Any) -> None:
     for i in range(len(total)):
         total[i] += weight * (before[i] + after[i])
 
 
-@compiled
+@part
 def _mirror(i: int, size: int) -> int:
     """Index of a neighbour beyond the edge, the edge itself not repeated ("reflect" of torch and kornia)."""
     return abs(i) if i < size else 2 * (size - 1) - i
 
 
-@compiled
+@part
 def _plane(x: Any, half: Any, line: Any, wide: Any) -> None:
     """Blur (h, w) in place; half: weights of the centre and of each distance; line, wide: working memory."""
     height, width = x.shape

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augstudy.core.native import compiled, inlined
+from augstudy.core.native import compiled, inlined, part
 
 __all__ = ["grayscale", "jitter"]
 
@@ -27,7 +27,7 @@ def _turned(corner: Any, sixths: Any, value: Any, chroma: Any) -> Any:
     return value - chroma * _clip(min(k, F(4) - k))
 
 
-@compiled
+@part
 def _step(step: int, f: Any, grey: Any, r: Any, g: Any, b: Any) -> None:
     """One step on a block, in place; `grey` is the mean luma that contrast pulls towards."""
     if step == 0:
@@ -54,7 +54,7 @@ def _step(step: int, f: Any, grey: Any, r: Any, g: Any, b: Any) -> None:
             b[i] = _turned(F(1), sixths, value, chroma)
 
 
-@compiled
+@part
 def _luma(r: Any, g: Any, b: Any) -> Any:
     total = ZERO
     for i in range(len(r)):
@@ -62,7 +62,7 @@ def _luma(r: Any, g: Any, b: Any) -> Any:
     return total
 
 
-@compiled
+@part
 def _between(x: Any, params: Any, order: Any, first: int, last: int, grey: Any) -> float:
     """Steps `first` to `last` of the order on one picture (3, pixels); gives its mean luma afterwards."""
     total = 0.0

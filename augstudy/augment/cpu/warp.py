@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augstudy.core.native import compiled, inlined
+from augstudy.core.native import compiled, inlined, part
 
 __all__ = ["BORDERS", "warp"]
 
@@ -67,7 +67,7 @@ def _anywhere(flat: Any, x: Any, y: Any, stride: Any, right: Any, bottom: Any, w
     )
 
 
-@compiled
+@part
 def _is_within(matrix: Any, along: Any, across: Any, height: int, width: int, right: int, bottom: int) -> bool:
     """Whether no read of a frame of height x width needs a neighbour beyond the level."""
     for axis, last in ((0, right), (1, bottom)):
@@ -90,7 +90,7 @@ def _put(line: Any, i: int, pixel: Any, first: bool) -> None:
         line[2, i] += pixel[2]
 
 
-@compiled
+@part
 def _line_within(flat: Any, x: Any, y: Any, step: Any, stride: Any, weight: Any, first: bool, line: Any) -> None:
     """One read of each pixel of a row, all of them inside the level."""
     for i in range(line.shape[1]):
@@ -98,7 +98,7 @@ def _line_within(flat: Any, x: Any, y: Any, step: Any, stride: Any, weight: Any,
         _put(line, i, _within(flat, step[0] * u + x, step[1] * u + y, stride, weight), first)
 
 
-@compiled
+@part
 def _line_anywhere(
     flat: Any, x: Any, y: Any, step: Any, right: int, bottom: int, fold: Any, weight: Any, first: bool, line: Any
 ) -> None:
@@ -112,7 +112,7 @@ def _line_anywhere(
         _put(line, i, _anywhere(flat, px, py, stride, right, bottom, weight), first)
 
 
-@compiled
+@part
 def _blacken(x0: Any, y0: Any, a: Any, d: Any, extent: Any, line: Any) -> None:
     """Black for the pixels of a row whose centres lie outside the image."""
     for i in range(line.shape[1]):
