@@ -140,13 +140,16 @@ def crops(
     recipe = recipe_from(changes or [], count, size)
     export = planned(images, recipe, out, seed, form, encoding, quality, shard_size, device)
     with Meter(console, "crops") as meter:
-        fresh = export(meter)
-    what = f"wrote {recipe.count:,} crops to" if fresh else f"nothing to do: all {recipe.count:,} crops are in"
+        done = export(meter)
+    what = f"wrote {done.made:,} crops to" if done.made else f"nothing to do: all {recipe.count:,} crops are in"
     console.print(f"{what} {escape(str(out))}", highlight=False, soft_wrap=True)
+    if done.lost:
+        console.print(escape(done.told()), highlight=False, soft_wrap=True)
     if verify:
         with Meter(console, "verified") as meter:
-            export.verify(meter)
-        console.print("every file is as in manifest.json, and crops made anew are the same", soft_wrap=True)
+            differing = export.verify(meter)
+        pixels = f"pixels were not compared ({'; '.join(differing)})" if differing else "crops made anew are the same"
+        console.print(f"every file is as in manifest.json, and {escape(pixels)}", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -172,6 +172,11 @@ def test_crops_are_written_once_verified_and_kept_from_other_settings(call, tmp_
     code, out, err = call(*words, "--set", "rotation=0")
     assert (code, err) == (0, "")
     assert "nothing to do" in out
+    (tmp_path / "crops" / "shard-000001.tar").unlink()
+    code, out, err = call(*words, "--set", "rotation=0")
+    assert (code, err) == (0, "")
+    assert "wrote 12 crops" in out
+    assert "made again, for it was missing or not of its length: shard-000001.tar" in out
     for wrong, said in (([], "recipe.rotation"), (["--set", "rotatoin=0"], "'rotation'")):
         code, out, err = call(*words, *wrong)
         assert code == 2

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from augstudy.core.build import check_choice, check_range
-from augstudy.core.errors import UserError
+from augstudy.core.build import check_range
+from augstudy.data.device import device_for
 
 __all__ = ["Bench", "Job", "Line", "Settings", "Side", "race"]
 
@@ -49,14 +49,12 @@ class Settings:
         for size in self.sizes:
             check_range("size", size, 8, 1024)
         check_range("seconds", self.seconds, 0)
-        check_choice("device", self.device, ("auto", "cpu", "cuda"))
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise UserError("device is cuda, but torch sees no CUDA device here", "Use --device cpu.")
+        device_for(self.device)
 
     @property
     def place(self) -> torch.device:
         """The device that our side runs on."""
-        return torch.device("cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu")
+        return device_for(self.device)
 
 
 @dataclass(frozen=True)

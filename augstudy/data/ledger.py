@@ -3,24 +3,27 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from augstudy.core.errors import UserError
-from augstudy.core.store import read_json, write_json, write_text
-from augstudy.data.shards import Part, Tally
+from augstudy.core.store import write_json, write_text
+from augstudy.data.shelf import Part, Tally, settle
 
-__all__ = ["Ledger"]
+__all__ = ["Entry", "Ledger"]
+
+Entry = dict[str, Any]  # of a part
+FIELDS = {"name": str, "number": int, "first": int, "crops": int, "bytes": int, "sha256": str}
 
 
 @dataclass(frozen=True)
 class Ledger:
     """The record of an export: `progress.jsonl` while it goes on, `manifest.json` when it is finished.
 
-    Neither holds a time, so that two exports with the same settings have equal bytes.
+    Neither holds a time, so that two exports with the same settings, made with the same, have equal bytes.
 
     Args:
         folder: of the export.
@@ -49,67 +52,67 @@ class Ledger:
         """
         handle = os.open(self.folder, os.O_RDONLY)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"another export is writing into {self.folder}", "Wait for it, or end it.") from None
             yield
-        except BlockingIOError:
-            raise UserError(f"another export is writing into {self.folder}", "Wait for it, or end it.") from None
         finally:
             os.close(handle)
 
-    def finished(self) -> list[dict[str, Any]] | None:
-        """The parts of the finished export in this folder, or None if there is none.
+    @property
+    def finished(self) -> bool:
+        return self.manifest.exists()
 
-        Raises:
-            UserError: it was made with other settings.
-        """
-        if not self.manifest.exists():
-            return None
-        found = read_json(self.manifest)
-        self._compare(found)
-        self.progress.unlink(missing_ok=True)  # killed before this was done
-        return list(found["parts"])
-
-    def same_versions(self) -> bool:
-        """Whether the finished export was made with what is here: else the last bit of a pixel may differ."""
-        return bool(read_json(self.manifest)["made_with"] == dict(self.made_with))
-
-    def known(self) -> list[dict[str, Any]]:
-        """The parts that an export which was not finished has behind it.
-
-        Raises:
-            UserError: the folder holds something else, or the beginning of another export.
-        """
+    def sweep(self) -> None:
+        """Take away what a process left that was killed while it wrote a record."""
         for name in (self.progress.name, self.manifest.name):
-            for leftover in self.folder.glob(f".{name}.*.tmp.*"):  # of a process killed while it wrote
+            for leftover in self.folder.glob(f".{name}.*.tmp.*"):
                 leftover.unlink()
-        if not self.progress.exists():
+
+    def noted(self) -> dict[int, Entry]:
+        """The parts that an export in this folder, finished or not, has behind it, by their numbers.
+
+        Raises:
+            UserError: the folder holds something else, another export, or a damaged record.
+        """
+        record = self._record()
+        if record is None:
             if any(self.folder.iterdir()):
                 raise UserError(f"{self.folder} is not empty and holds no export", "Name a new folder with --out.")
-            return []
-        found, *parts = self._lines()
-        self._compare(found)
-        if found["made_with"] != dict(self.made_with):
-            what = f"{self.folder} was begun with {told(found['made_with'])}, but here is {told(self.made_with)}"
-            raise UserError(what, "Go on with those versions and that device, or delete the folder.")
-        return parts
+            return {}
+        self._compare(record)
+        return {part["number"]: part for part in record["parts"]}
 
-    def open(self, parts: list[dict[str, Any]]) -> None:
-        """Begin, or go on after these parts."""
+    def differences(self) -> list[str]:
+        """What the export in this folder was made with and is not so here: `numba 0.61 there, 0.62 here`."""
+        record, ours = self._record(), self.made_with
+        theirs = record["made_with"] if record else ours
+        pairs = {name: (theirs.get(name, "unknown"), ours.get(name, "none")) for name in {**ours, **theirs}}
+        return [f"{name} {there} there, {here} here" for name, (there, here) in pairs.items() if there != here]
+
+    def open(self, parts: Iterable[Entry]) -> None:
+        """Begin, or go on after these parts: from now on the export is not finished."""
         write_text(self.progress, "".join(json.dumps(line) + "\n" for line in (self._head, *parts)))
+        self.manifest.unlink(missing_ok=True)
+        settle(self.folder)
 
     @property
     def _head(self) -> dict[str, Any]:
         return {"settings": dict(self.settings), "made_with": dict(self.made_with)}
 
-    def _lines(self) -> list[dict[str, Any]]:
-        """A process killed in the middle of a line leaves it without an end: that part is made again."""
-        whole = self.progress.read_text(encoding="utf-8").rpartition("\n")[0]
+    def _record(self) -> dict[str, Any] | None:
+        """What is written of the export in this folder."""
+        path = next((path for path in (self.manifest, self.progress) if path.exists()), None)
+        if path is None:
+            return None
         try:
-            return [json.loads(line) for line in whole.splitlines()]
-        except ValueError as error:
-            raise UserError(f"{self.progress} is damaged ({error})", "Delete the folder and export again.") from None
+            return read(path)
+        except (OSError, ValueError) as error:
+            fix = "Name a new folder with --out; if an export of yours lies there, delete it and export again."
+            raise UserError(f"{path} is damaged, or no record of an export ({error})", fix) from None
 
-    def note(self, name: str, part: Part, tally: Tally) -> dict[str, Any]:
+    def note(self, name: str, part: Part, tally: Tally) -> Entry:
         """Record that a part is in place."""
         entry = {
             "name": name,
@@ -125,10 +128,11 @@ class Ledger:
             os.fsync(file.fileno())
         return entry
 
-    def close(self, parts: list[dict[str, Any]]) -> None:
+    def close(self, parts: Iterable[Entry]) -> None:
         """Write the manifest: from now on the export is finished."""
         ordered = sorted(parts, key=lambda part: part["number"])
-        write_json(self.manifest, self._head | {"bytes": sum(part["bytes"] for part in parts), "parts": ordered})
+        write_json(self.manifest, self._head | {"bytes": sum(part["bytes"] for part in ordered), "parts": ordered})
+        settle(self.folder)
         self.progress.unlink()
 
     def _compare(self, found: dict[str, Any]) -> None:
@@ -148,6 +152,21 @@ def flat(node: Any, at: str = "") -> dict[str, Any]:
     return {at: json.loads(json.dumps(node))}
 
 
-def told(made_with: Mapping[str, Any]) -> str:
-    """Versions and device in one line."""
-    return ", ".join(f"{name} {value}" for name, value in made_with.items())
+def read(path: Path) -> dict[str, Any]:
+    """Settings, versions and parts; raises ValueError if they are not there, OSError if the file cannot be read."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".json":
+        head = json.loads(text)
+        parts = head.get("parts") if isinstance(head, dict) else None
+    else:  # a process killed in the middle of a line leaves it without an end: that part is made again
+        head, *parts = [json.loads(line) for line in text.rpartition("\n")[0].splitlines()] or [None]
+    if not isinstance(head, dict) or not all(isinstance(head.get(key), dict) for key in ("settings", "made_with")):
+        raise ValueError("settings or versions are missing")
+    if not isinstance(parts, list) or not all(map(is_entry, parts)):
+        raise ValueError("its parts are missing or incomplete")
+    return {**head, "parts": parts}
+
+
+def is_entry(node: Any) -> bool:
+    """Whether all is there that is noted of a part."""
+    return isinstance(node, dict) and all(isinstance(node.get(key), kind) for key, kind in FIELDS.items())

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from augstudy.core.store import replacing
@@ -12,7 +13,7 @@ from augstudy.show.style import LINE, SMALL, house, page
 
 __all__ = ["preview_figure", "save_preview"]
 
-Sheet = tuple[str, Pixels, Sequence[str]]  # label, pictures (n, h, w, 3) in [0, 1], a text for each
+Sheet = tuple[str, Pixels, Sequence[str]]  # label, pictures (n, h, w, C) in [0, 1], a text for each
 
 WIDTH, COLUMNS = 9.0, 6  # inches; six columns leave room for 24 letters under each picture
 
@@ -39,9 +40,14 @@ def preview_figure(title: str, caption: str, sheets: Sequence[Sheet]) -> Figure:
         for ax in grid:
             ax.set_axis_off()
         for ax, picture, text in zip(part.axes, pictures, texts, strict=False):  # the last row may not be full
-            ax.imshow(picture if picture.shape[-1] == 3 else picture[..., 0], cmap="gray", vmin=0, vmax=1)
+            ax.imshow(seen(picture), cmap="gray", vmin=0, vmax=1)
             ax.set_title(text, y=0, va="top", pad=-3, size=SMALL, linespacing=1.1)
     return figure
+
+
+def seen(picture: Pixels) -> Pixels:
+    """Three channels (h, w, 3) as they are, fewer as grey tiles side by side, (h, C * w)."""
+    return picture if picture.shape[-1] == 3 else np.concatenate(np.moveaxis(picture, -1, 0), axis=1)
 
 
 def sheet_height(texts: Sequence[str], side: float) -> float:

@@ -34,12 +34,21 @@ def geometry(graph: Graph, draws: list[Draw], image: Size) -> list[str]:
     if not chosen:
         return []
     matrix, (h, w) = compose([(op, draw) for op, draw in chosen], image)
-    linear = matrix[:, :2, :2].cpu()  # from output to image
-    share = torch.linalg.det(linear) * h * w / (image[0] * image[1])  # negative if mirrored
-    # A picture turned counter-clockwise is read clockwise; the x axis of a mirrored one points the other way.
-    angle = torch.rad2deg(torch.atan2(linear[:, 1, 0], linear[:, 0, 0] * share.sign()) * share.sign())
+    share, angle = area_and_turn(matrix.cpu(), h, w)
+    share = share / (image[0] * image[1])
     rows = zip(share.tolist(), angle.tolist(), strict=True)
     return [f"{percent(abs(s))} {round(a):+d}°{' flip' if s < 0 else ''}" for s, a in rows]
+
+
+def area_and_turn(matrix: Tensor, h: int, w: int) -> tuple[Tensor, Tensor]:
+    """What a matrix (B, 3, 3) from output to image reads there: px^2, negative if mirrored; degrees of its top edge."""
+    corners = torch.tensor([[0.0, 0, 1], [w, 0, 1], [w, h, 1], [0, h, 1]])
+    mapped = corners @ matrix.mT  # (B, 4, 3)
+    x, y = (mapped[..., :2] / mapped[..., 2:]).unbind(-1)  # (B, 4) each
+    area = (x * y.roll(-1, 1) - y * x.roll(-1, 1)).sum(1) / 2  # the shoelace formula
+    # A picture turned counter-clockwise is read clockwise; the top edge of a mirrored one points the other way.
+    angle = torch.atan2(y[:, 1] - y[:, 0], (x[:, 1] - x[:, 0]) * area.sign()) * area.sign()
+    return area, torch.rad2deg(angle)
 
 
 def percent(share: float) -> str:

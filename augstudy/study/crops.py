@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
-from augstudy.core.build import build, check_choice, check_range
+from augstudy.core.build import build, check_range
 from augstudy.core.errors import UserError
 from augstudy.data.corpus import Corpus, Recipe
+from augstudy.data.device import device_for
 from augstudy.data.encoding import Encoding
 from augstudy.data.export import Export
 from augstudy.data.images import find_image, load_image
 
-__all__ = ["device_for", "planned", "recipe_from"]
+__all__ = ["planned", "recipe_from"]
 
 
 def planned(
@@ -22,7 +22,7 @@ def planned(
     recipe: Recipe,
     out: Path,
     seed: int = 0,
-    format: str = "webdataset",
+    form: str = "webdataset",
     encoding: str | None = None,
     quality: int = 90,
     shard_size: int = 10_000,
@@ -38,13 +38,13 @@ def planned(
         UserError: an image cannot be had or read, or a setting is wrong.
     """
     check_range("seed", seed, 0)
-    chosen = Encoding(encoding or ("raw" if format == "npy" else "jpeg"), quality)
+    chosen = Encoding(encoding or ("raw" if form == "npy" else "jpeg"), quality)
     where = device_for(device)
     used = [find_image(name) for name in images]
     for image in used:  # now, rather than in the middle of the work
         load_image(image.path)
     corpus = Corpus([image.path for image in used], recipe, seed, where)
-    return Export(corpus, used, out, format, chosen, shard_size)
+    return Export(corpus, used, out, form, chosen, shard_size)
 
 
 def recipe_from(words: Sequence[str], count: int | None = None, size: int | None = None) -> Recipe:
@@ -64,11 +64,3 @@ def recipe_from(words: Sequence[str], count: int | None = None, size: int | None
             raise UserError(f"--set {word}: the value is not YAML", "Write --set scale=[0.01,1] for a pair.") from None
     node |= {name: value for name, value in (("count", count), ("size", size)) if value is not None}
     return build(Recipe, node, "--set")
-
-
-def device_for(name: str) -> torch.device:
-    """auto, cpu or cuda; raises UserError for another name, or for cuda where there is none."""
-    check_choice("device", name, ("auto", "cpu", "cuda"))
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("device cuda, but torch sees no CUDA device here", "Use --device auto or --device cpu.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -33,7 +33,7 @@ def named(plan: Planned) -> str:
 
 
 def sheets(laboratory: Laboratory) -> list[Sheet]:
-    """For each row that trains: crops, and two views of each of half as many side by side; (n, h, w, 3) in [0, 1]."""
+    """For each row that trains: crops, and two views of each of half as many side by side; (n, h, w, C) in [0, 1]."""
     found: list[Sheet] = []
     for plan in trained(laboratory):
         source, graph = laboratory.source(plan), plan.run.view.graph()
@@ -42,7 +42,8 @@ def sheets(laboratory: Laboratory) -> list[Sheet]:
         sides = [source.view(half, graph, view=v) for v in (0, 1)]
         told = zip(*(texts(source, half, graph, v) for v in (0, 1)), strict=True)
         views = as_pictures(torch.stack(sides, 1).flatten(0, 1))
-        found.append((f"{named(plan)}: pairs of views", views, [text for pair in told for text in pair]))
+        tiles = "" if views.shape[-1] == 3 else ", their channels side by side"
+        found.append((f"{named(plan)}: pairs of views{tiles}", views, [text for pair in told for text in pair]))
     return found
 
 
@@ -65,5 +66,5 @@ def caption(laboratory: Laboratory) -> str:
     return f"Image: {', '.join(used)}. {words}" if used else words
 
 
-def as_pictures(x: torch.Tensor) -> np.ndarray[Any, Any]:  # (B, 3, h, w) -> (B, h, w, 3)
+def as_pictures(x: torch.Tensor) -> np.ndarray[Any, Any]:  # (B, C, h, w) -> (B, h, w, C)
     return x.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()

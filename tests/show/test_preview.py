@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from augstudy.show.preview import preview_figure, save_preview
+from augstudy.show.preview import preview_figure, save_preview, seen
 from augstudy.show.style import SMALL, house
 
 SHEETS = [
@@ -35,3 +35,13 @@ def test_texts_do_not_reach_into_each_other():
     pictures = [ax.get_window_extent() for part in figure.subfigs for ax in part.axes if ax.images]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
     assert not any(text.overlaps(picture) for text in boxes for picture in pictures)
+
+
+def test_channels_that_make_no_colour_stand_side_by_side_in_grey():
+    rng = np.random.default_rng(0)
+    pair = rng.random((1, 5, 4, 2))
+    np.testing.assert_array_equal(seen(pair[0]), np.hstack((pair[0, ..., 0], pair[0, ..., 1])))
+    colour = rng.random((5, 4, 3))
+    np.testing.assert_array_equal(seen(colour), colour)
+    figure = preview_figure("title", "caption", [("two channels", pair, ["text"])])
+    assert figure.axes[0].images[0].get_array().shape == (5, 8)

@@ -1,5 +1,7 @@
 """What the preview tells of a crop is what was done to it."""
 
+import math
+
 import pytest
 import torch
 
@@ -11,7 +13,7 @@ from augstudy.augment.geometry import HorizontalFlip, Rotate
 from augstudy.augment.graph import Draw, Graph
 from augstudy.augment.views.standard import Standard
 from augstudy.data.corpus import Corpus, Recipe, Whole
-from augstudy.study.captions import geometry, texts, words
+from augstudy.study.captions import area_and_turn, geometry, texts, words
 
 
 def drawn(*params):
@@ -32,6 +34,23 @@ def test_a_share_is_of_the_whole_image():
     graph = Graph((RandomResizedCrop(size=8, scale=(0.1, 0.1)),))
     (text,) = geometry(graph, graph.sample(0, "test", torch.tensor([0])), (200, 200))
     assert text == "10 % +0°"
+
+
+def test_a_share_in_perspective_is_that_of_the_quadrilateral_it_reads():
+    corners = torch.tensor([(2.0, 3.0), (30.0, 1.0), (26.0, 22.0), (5.0, 18.0)])
+    square = [(0, 0), (8, 0), (8, 8), (0, 8)]
+    rows, there = [], []
+    for (x, y), (u, v) in zip(square, corners.tolist(), strict=True):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        there += [u, v]
+    solved = torch.linalg.solve(torch.tensor(rows, dtype=torch.float64), torch.tensor(there, dtype=torch.float64))
+    matrix = torch.cat((solved, torch.ones(1))).float().view(1, 3, 3)
+    area, turn = area_and_turn(matrix, 8, 8)
+    grid = torch.stack(torch.meshgrid(torch.arange(0.05, 32, 0.1), torch.arange(0.05, 24, 0.1), indexing="ij"), -1)
+    back = torch.cat((grid, torch.ones(*grid.shape[:2], 1)), -1) @ torch.linalg.inv(matrix[0]).T
+    inside = ((back[..., :2] / back[..., 2:] > 0) & (back[..., :2] / back[..., 2:] < 8)).all(-1)
+    assert area.item() == pytest.approx(inside.sum().item() * 0.01, rel=0.01)
+    assert turn.item() == pytest.approx(math.degrees(math.atan2(-2, 28)), abs=0.01)
 
 
 def test_colour_and_blur_tell_their_factors_and_any_other_op_its_name():

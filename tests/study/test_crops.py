@@ -4,7 +4,7 @@ import pytest
 
 from augstudy.core.errors import UserError
 from augstudy.data.corpus import Recipe
-from augstudy.study.crops import device_for, planned, recipe_from
+from augstudy.study.crops import planned, recipe_from
 
 
 def test_settings_are_yaml_and_count_and_size_win():
@@ -42,12 +42,7 @@ def test_images_are_looked_at_before_the_work(tmp_path):
 
 @pytest.mark.parametrize(("form", "encoding"), [("webdataset", "jpeg"), ("folder", "jpeg"), ("npy", "raw")])
 def test_the_encoding_follows_the_format(tmp_path, form, encoding):
-    export = planned(["coffee", "china"], Recipe(count=3, size=16), tmp_path, format=form, device="cpu")
+    export = planned(["coffee", "china"], Recipe(count=3, size=16), tmp_path, form=form, device="cpu")
     assert export.encoding.name == encoding
     assert [used.name for used in export.images] == ["coffee", "china"]
     assert len(export.corpus.gallery) == 2
-
-
-def test_an_unknown_device_is_told():
-    with pytest.raises(UserError, match="device"):
-        device_for("gpu0")
