@@ -50,7 +50,7 @@ def run(
 ) -> None:
     """Run a study to its table and figures. Finished runs are kept; a killed study goes on where it stopped."""
     if dry_run:
-        return check([study], overrides, results)
+        return check([study], overrides, results, estimate=False)
     from augstudy.study.compose import compose
     from augstudy.study.pipeline import Laboratory
     from augstudy.study.progress import Reporter
@@ -70,9 +70,12 @@ def check(
     studies: Annotated[list[Path], typer.Argument(metavar="STUDY...", help="Study files; arguments with = override.")],
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An override.")] = None,
     results: ResultsFolder = DEFAULT_RESULTS,
+    estimate: Annotated[
+        bool, typer.Option("--estimate/--no-estimate", help="Time a few steps of each row and say how long all take.")
+    ] = True,
 ) -> None:
-    """Find what can be found before training: compose and build every row, find images and data; train nothing."""
-    from augstudy.study.check import inspect
+    """Find what can be found before training: compose and build every row, find images and data, estimate the time."""
+    from augstudy.study.check import in_all, inspect
     from augstudy.study.compose import compose
     from augstudy.study.pipeline import Laboratory
 
@@ -83,7 +86,11 @@ def check(
         laboratory.folder.require_writable()
         for note in laboratory.substitutions():
             console.print(f"[yellow]note:[/] {escape(note)}")
-        console.print(listing(path, inspect(laboratory)))
+        with Console(stderr=True).status("timing a few training steps of each row" if estimate else "looking"):
+            lines = inspect(laboratory, estimate)
+        console.print(listing(path, [line.shown() for line in lines]))
+        if estimate:
+            console.print(in_all(lines), highlight=False, soft_wrap=True)
 
 
 @app.command()

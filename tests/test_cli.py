@@ -63,6 +63,8 @@ def wrong(tmp_path, study):
     occupied.write_text("a file")
     other = tmp_path / "other.yaml"
     other.write_text(STUDY.replace("method: rotnet", "method: rotnett"))
+    claiming = tmp_path / "claiming.yaml"
+    claiming.write_text(STUDY + "claims: [{say: so, greater: {label: rott, layer: conv1}, than: {label: random}}]\n")
     misspelt = tmp_path / "misspelt.yaml"
     misspelt.write_text(STUDY + "sede: [0]\nfigurs: []\n")
     return {
@@ -71,6 +73,7 @@ def wrong(tmp_path, study):
         "nonsense": (["run", study, "scale=smoke", "method.nonsense=1"], ["method.nonsense"]),
         "unknown method": (["run", other], ["rows[1] (rot)", "rotnett", "'rotnet'"]),
         "misspelt key": (["run", misspelt], ["misspelt.yaml", "sede"]),
+        "a claim about no row": (["run", claiming], ["claims[0]: greater", "'rott'", "'rot'"]),
         "misspelt override": (["run", study, "veiw.size=3"], ["veiw.size", "'view'"]),
         "wrong type": (["run", study, "method.epochs=many"], ["epochs", "many"]),
         "results is a file": (["run", study, "--results", occupied], [str(occupied), "--results"]),
@@ -92,6 +95,7 @@ def wrong(tmp_path, study):
     "mistake",
     [
         *("a missing study", "a list", "nonsense", "unknown method", "misspelt key", "misspelt override"),
+        "a claim about no row",
         *("wrong type", "results is a file", "check: results is a file", "unreadable image", "missing image"),
         *("image without network", "check: missing study", "check: an override", "preview: unreadable image"),
         *("dry run: unreadable image", "table without results", "figures without results", "table in a file"),
@@ -136,16 +140,25 @@ def test_the_error_contract_holds_for_the_installed_command(tmp_path):
 
 
 def test_check_lists_every_row_and_trains_nothing(call, study, tmp_path):
-    code, out, err = call("check", study, "seeds=[0,1]", "method.epochs=1,3")
+    code, out, err = call("check", study, "seeds=[0,1]", "method.epochs=1,3", "--no-estimate")
     assert (code, err) == (0, "")
     assert "random" in out
+    assert "on this machine" not in out
     assert "rot, method.epochs=1" in out
     assert "rot, method.epochs=3" in out
     assert not list(tmp_path.rglob("runs"))
 
 
-def test_a_dry_run_is_a_check(call, study):
-    assert call("run", study, "--dry-run")[1] == call("check", study)[1]
+def test_check_says_about_how_long_it_would_take(call, study, tmp_path):
+    code, out, err = call("check", study, "corpus.count=64", "rows=[{label: rot, method: rotnet}]")
+    assert (code, err) == (0, "")
+    for words in ("rotnet", "128", "time", "second", "on this machine"):
+        assert words in out
+    assert not list(tmp_path.rglob("runs"))
+
+
+def test_a_dry_run_is_a_check_without_the_time(call, study):
+    assert call("run", study, "--dry-run")[1] == call("check", study, "--no-estimate")[1]
 
 
 def test_preview_writes_a_picture(call, study, tmp_path):

@@ -6,7 +6,7 @@ results/<study>/runs/<hash>/checkpoint.pt  training state after the last finishe
 results/<study>/runs/<hash>/encoder.safetensors, encoder.json
 results/<study>/runs/<hash>/metrics.csv    training curve
 results/<study>/runs/<hash>/record.json    what the run found; its presence means that the run is finished
-results/<study>/table.csv, table.md, figures/
+results/<study>/table.csv, table.md, claims.csv, figures/
 """
 
 import hashlib
@@ -145,6 +145,10 @@ class StudyFolder:
     @property
     def markdown(self) -> Path:
         return self.path / "table.md"
+
+    @property
+    def claims(self) -> Path:
+        return self.path / "claims.csv"
 
     @property
     def figures(self) -> Path:

@@ -90,6 +90,17 @@ class Pretraining:
             write_text(self.folder.metrics, as_csv(state["history"]))
         return modules.encoder.eval(), [Diagnostic(**d) for d in state["found"]]
 
+    def rehearsal(self) -> Callable[[int], None]:
+        """A function that makes one training step on so many crops, for who times it; nothing is written or kept."""
+        modules, optimizers = self._make()
+        modules.train()
+        modules.rehearse()
+
+        def step(size: int) -> None:
+            self._step(self._batch(torch.arange(size), epoch=0), modules, optimizers)
+
+        return step
+
     def _restore(self, state: dict[str, Any], modules: Modules, optimizers: dict[str, torch.optim.Optimizer]) -> None:
         """Put a checkpoint's state into networks and optimisers.
 

@@ -1,19 +1,21 @@
-"""Records -> table.csv (every value), table.md (mean and sd over seeds) and the table that the terminal shows."""
+"""Records -> table.csv (every value), table.md (mean and sd over seeds), claims.csv, and what the terminal shows."""
 
-import re
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 from scipy import stats
 
 from augstudy.core.store import write_text
 from augstudy.show.base import Results, Row
+from augstudy.show.claim_table import claim_blocks, rich_claims
+from augstudy.show.markdown import escaped, pipes
+from augstudy.show.verdicts import judge
 
 __all__ = ["measure", "rich_table", "summary", "write"]
 
@@ -38,10 +40,15 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def write(results: Results) -> list[Path]:
-    """Write table.csv and table.md; equal results give equal bytes."""
-    write_text(results.folder.table, results.frame.to_csv(index=False, lineterminator="\n"))
-    write_text(results.folder.markdown, _markdown(results))
-    return [results.folder.table, results.folder.markdown]
+    """Write table.csv, table.md and, of a study with claims, claims.csv; equal results give equal bytes."""
+    folder, claims = results.folder, judge(results)
+    write_text(folder.table, results.frame.to_csv(index=False, lineterminator="\n"))
+    write_text(folder.markdown, _markdown(results, claims))
+    if claims.empty:
+        folder.claims.unlink(missing_ok=True)  # those of the study as it was
+        return [folder.table, folder.markdown]
+    write_text(folder.claims, claims.to_csv(index=False, lineterminator="\n"))
+    return [folder.table, folder.markdown, folder.claims]
 
 
 def measure(metric: str) -> str:
@@ -49,8 +56,11 @@ def measure(metric: str) -> str:
     return {"top1": "top-1 accuracy (%)", "top5": "top-5 accuracy (%)"}.get(metric, metric)
 
 
-def rich_table(results: Results) -> Table:
-    """The table for a terminal: a section a probe and metric, a line a row, mean ± sd over n seeds of each layer."""
+def rich_table(results: Results) -> Group:
+    """The table for a terminal: a section a probe and metric, a line a row, mean ± sd over n seeds of each layer.
+
+    The claims of the study, if it has any, stand below it.
+    """
     table = Table(title=Text(results.title), caption=Text("\n".join(_notes(results))), caption_justify="left")
     table.add_column("row", min_width=16)
     for name in (*results.layers, "n"):
@@ -61,7 +71,8 @@ def rich_table(results: Results) -> Table:
             numbers = [Text(cell.text.replace("± ", "±"), "bold" if cell.best else "") for cell in cells]
             table.add_row(Text(row.name), *numbers, Text(n))
         table.add_section()
-    return table
+    claims = judge(results)
+    return Group(table) if claims.empty else Group(table, rich_claims(claims))
 
 
 @dataclass(frozen=True)
@@ -127,36 +138,36 @@ def _notes(results: Results) -> list[str]:
     return [s for s in (results.image_sentence, results.probe_sentence, *results.warnings, *results.gaps) if s]
 
 
-def _markdown(results: Results) -> str:
+def _markdown(results: Results, claims: pd.DataFrame) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in results.counts.items() if count)
-    blocks = [f"# {_escaped(results.title)}"]
+    blocks = [f"# {escaped(results.title)}"]
     if results.index.get("question"):
-        blocks.append(_escaped(str(results.index["question"])))
-    blocks += [_escaped(s) for s in (results.image_sentence, results.probe_sentence) if s]
-    blocks += [f"**Note.** {_escaped(warning)}" for warning in results.warnings]
-    blocks.append(f"Scale: {_escaped(str(results.index.get('scale', '-')))}. Runs: {counts or 'none'}.")
+        blocks.append(escaped(str(results.index["question"])))
+    blocks += [escaped(s) for s in (results.image_sentence, results.probe_sentence) if s]
+    blocks += [f"**Note.** {escaped(warning)}" for warning in results.warnings]
+    blocks.append(f"Scale: {escaped(str(results.index.get('scale', '-')))}. Runs: {counts or 'none'}.")
     for grid in _grids(results):
-        blocks += [f"## {_escaped(grid.probe)}: {_escaped(measure(grid.metric))}", _grid_lines(grid, results)]
+        blocks += [f"## {escaped(grid.probe)}: {escaped(measure(grid.metric))}", _grid_lines(grid, results)]
     if results.frame.empty:
         blocks.append("No run has been evaluated yet.")
     else:
         blocks.append("Mean ± sd over n seeds. Bold: the best row of a layer, references left out.")
+    if not claims.empty:
+        blocks += claim_blocks(claims)
     if pretext := _pretext_lines(results):
         blocks += ["## Pretext task", pretext]
     if results.gaps:
-        blocks += ["## Failed or unfinished", "\n".join(f"- {_escaped(gap)}" for gap in results.gaps)]
+        blocks += ["## Failed or unfinished", "\n".join(f"- {escaped(gap)}" for gap in results.gaps)]
     blocks += ["## Make it again", f"```\n{results.command}\n```"]
     return "\n\n".join(blocks) + "\n"
 
 
 def _grid_lines(grid: _Grid, results: Results) -> str:
     lines = [
-        [_escaped(row.label), *(_escaped(str(v)) for v in row.values), *(_cell(c) for c in cells), n]
+        [escaped(row.label), *(escaped(str(v)) for v in row.values), *(_cell(c) for c in cells), n]
         for row, cells, n in zip(results.rows, grid.cells, grid.n, strict=True)
     ]
-    return _pipes(
-        [_escaped(h) for h in ("row", *results.axes, *results.layers, "n")], lines, texts=1 + len(results.axes)
-    )
+    return pipes([escaped(h) for h in ("row", *results.axes, *results.layers, "n")], lines, texts=1 + len(results.axes))
 
 
 def _cell(cell: _Cell) -> str:
@@ -176,9 +187,9 @@ def _pretext_lines(results: Results) -> str:
                 *map(str, row.values),
                 f"{metric} ({same[0]['unit']})" if same[0].get("unit") else metric,
             ]
-            lines.append([*map(_escaped, head), *_pretext_cells(same)])
-    header = [*map(_escaped, ("row", *results.axes)), "metric", "mean", "chance", "better", "n"]
-    return _pipes(header, lines, texts=2 + len(results.axes)) if lines else ""
+            lines.append([*map(escaped, head), *_pretext_cells(same)])
+    header = [*map(escaped, ("row", *results.axes)), "metric", "mean", "chance", "better", "n"]
+    return pipes(header, lines, texts=2 + len(results.axes)) if lines else ""
 
 
 def _pretext_cells(entries: list[dict[str, Any]]) -> list[str]:
@@ -186,21 +197,3 @@ def _pretext_cells(entries: list[dict[str, Any]]) -> list[str]:
     chance = entries[0].get("chance")
     mean = _spread(values.mean(), values.std(), _digits(values))
     return [mean, "-" if chance is None else f"{chance:g}", entries[0].get("better") or "-", str(values.count())]
-
-
-def _pipes(header: list[str], lines: list[list[str]], texts: int) -> str:
-    """A GitHub table that also reads as plain text; the first `texts` columns are words, the rest are numbers."""
-    widths = [max(3, *map(len, column)) for column in zip_longest(header, *lines, fillvalue="")]
-    rules = ["-" * w if i < texts else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
-    aligned = [
-        [c.ljust(w) if i < texts else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))]
-        for line in (header, *lines)
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (aligned[0], rules, *aligned[1:]))
-
-
-def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is: no markup, no HTML, no new cell, no new line."""
-    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    # An underscore inside a word is not markup and stays legible in the plain text.
-    return re.sub(r"([\\`*|\[\]~]|(?<!\w)_|_(?!\w))", r"\\\1", flat)

@@ -1,32 +1,86 @@
-"""What `augstudy check` tells of a study: rows, parameters and samples."""
+"""What `augstudy check` tells of a study: rows, parameters, samples, and how long training would take."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
-from augstudy.core import rng
-from augstudy.study.pipeline import Laboratory
+import torch
 
-__all__ = ["inspect"]
+from augstudy.study.estimate import human, training_seconds
+from augstudy.study.pipeline import Laboratory, Planned
+
+__all__ = ["Line", "in_all", "inspect"]
+
+EACH, ALL = 2.0, 60.0  # seconds of timing: of a row, and of all rows together
 
 
-def inspect(laboratory: Laboratory) -> list[dict[str, Any]]:
-    """One mapping a row of the study and point of its sweep; builds every network and one batch of every source."""
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+@dataclass(frozen=True)
+class Line:
+    """One row of a study, at one point of its sweep.
+
+    Args:
+        row: its label and its place in the sweep.
+        method: name of the method.
+        data: which image, or which regime.
+        parameters: of the encoder.
+        samples: seen in the training of one run: crops x epochs x views of a crop.
+        runs: one a seed.
+        seconds: about how long the training of all its runs takes on this machine; None when nothing was timed.
+    """
+
+    row: str
+    method: str
+    data: str
+    parameters: int
+    samples: int
+    runs: int
+    seconds: float | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """As a person reads it."""
+        cells = {key: value for key, value in vars(self).items() if key != "seconds"}
+        return cells if self.seconds is None else cells | {"time": human(self.seconds) if self.seconds else "-"}
+
+
+def inspect(laboratory: Laboratory, timed: bool = False) -> list[Line]:
+    """One line a row of the study and point of its sweep, in the order of the table.
+
+    Args:
+        timed: also make a few training steps of each, about two seconds long, a minute in all.
+    """
+    groups: dict[tuple[Any, ...], list[Planned]] = {}
     for plan in laboratory.planned:
-        run = plan.run
-        key = (run.label, *run.axes.items())
-        if key in rows:
-            rows[key]["seeds"] += 1
-            continue
-        with rng.torch_seeded(0, "check"):
-            encoder = run.backbone.encoder()
-        count = len(laboratory.source(plan)) if run.method.trains else 0
-        rows[key] = {
-            "row": ", ".join([run.label, *(f"{k}={v}" for k, v in run.axes.items())]),
-            "data": plan.image.label if plan.image else run.data,
-            "weights": sum(p.numel() for p in encoder.parameters()),
-            "crops": count,
-            "epochs": run.method.epochs,
-            "seen": count * run.method.epochs,
-            "seeds": 1,
-        }
-    return list(rows.values())
+        groups.setdefault((plan.run.label, *map(str, plan.run.axes.items())), []).append(plan)
+    lines = [_line(laboratory, plans) for plans in groups.values()]
+    if not timed:
+        return lines
+    budget = min(EACH, ALL / len(lines))
+    pairs = zip(lines, groups.values(), strict=True)
+    return [replace(line, seconds=_seconds(laboratory, plans, budget)) for line, plans in pairs]
+
+
+def in_all(lines: list[Line]) -> str:
+    """The time of all lines in a sentence."""
+    total = human(sum(line.seconds or 0.0 for line in lines))
+    return f"training all runs would take about {total} on this machine; reading features and probing come on top"
+
+
+def _line(laboratory: Laboratory, plans: list[Planned]) -> Line:
+    plan, run = plans[0], plans[0].run
+    with torch.device("meta"):  # counted without making them
+        encoder = run.backbone.encoder()
+    crops = len(laboratory.source(plan)) if run.method.trains else 0
+    return Line(
+        row=", ".join([run.label, *(f"{key}={value}" for key, value in run.axes.items())]),
+        method=run.method_name,
+        data=plan.image.label if plan.image else run.data,
+        parameters=sum(p.numel() for p in encoder.parameters()),
+        samples=crops * run.method.epochs * run.method.views,
+        runs=len(plans),
+    )
+
+
+def _seconds(laboratory: Laboratory, plans: list[Planned], budget: float) -> float:
+    run = plans[0].run
+    if not run.method.trains or not run.method.epochs:
+        return 0.0
+    return len(plans) * training_seconds(laboratory.training(plans[0]), budget)

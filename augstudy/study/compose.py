@@ -81,7 +81,7 @@ def _study(node: dict[str, Any], where: str) -> Study:
         value = node.get(key, {})
         value = {"name": value} if isinstance(value, str) else value
         node[key] = build(kind, _mapping(value, f"{where}: {key}"), f"{where}: {key}")
-    for key in ("rows", "seeds", "figures"):
+    for key in ("rows", "seeds", "figures", "claims"):
         value = node.get(key, getattr(Study, key))
         if not isinstance(value, list | tuple):
             raise UserError(f"{where}: {key} is {value!r}, not a list", f"Write {key}: [...].")
@@ -97,6 +97,8 @@ def _study(node: dict[str, Any], where: str) -> Study:
     }
     for row in node["rows"]:
         _mapping(row, f"{where}: rows")
+    for claim in node["claims"]:
+        _mapping(claim, f"{where}: claims")
     for figure in node["figures"]:
         _text(figure, f"{where}: figures")
     for seed in node["seeds"]:

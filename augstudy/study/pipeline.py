@@ -13,15 +13,7 @@ from lightning_fabric import Fabric
 from augstudy.core import registry
 from augstudy.core.build import build, check_choice, settings
 from augstudy.core.errors import Diverged, UserError
-from augstudy.core.store import (
-    RunFolder,
-    StudyFolder,
-    digest,
-    read_json,
-    replacing,
-    write_json,
-    write_yaml,
-)
+from augstudy.core.store import RunFolder, StudyFolder, digest, read_json, replacing, write_json, write_yaml
 from augstudy.data.corpus import Corpus, Source, Whole
 from augstudy.data.datasets.base import Labelled, load
 from augstudy.data.images import ImageUsed, find_image, load_image
@@ -30,6 +22,7 @@ from augstudy.evaluate.probes.base import Probe
 from augstudy.learn.checkpoint import load_encoder, save_encoder
 from augstudy.learn.methods.base import Diagnostic
 from augstudy.learn.pretrain import Pretraining
+from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
 from augstudy.study.plan import Image, Run, Study, expand
 from augstudy.study.progress import Reporter
@@ -73,6 +66,7 @@ class Laboratory:
         }
         for name in study.figures:
             registry.find("show.figures", name)
+        check_claims(study, self.runs)
         check_choice("device", study.device, ("auto", "cpu", "cuda"))
         if study.device == "cuda" and not torch.cuda.is_available():
             raise UserError("device: cuda, but torch sees no CUDA device here", "Set device=auto or device=cpu.")
@@ -158,18 +152,7 @@ class Laboratory:
     def _train(self, plan: Planned, folder: RunFolder, reporter: Reporter) -> dict[str, Any]:
         write_yaml(folder.provenance, self._provenance(plan))
         start = time.perf_counter()
-        run, source = plan.run, self.source(plan)
-        training = Pretraining(
-            run.method,
-            run.backbone,
-            source,
-            run.view.graph(),
-            run.view.size,
-            run.seed,
-            folder,
-            self.fabric,
-            len(self.labelled.classes) if run.data == "full" else 0,
-        )
+        run, training = plan.run, self.training(plan)
         record: dict[str, Any] = {"hash": plan.key, "method": run.method_name, "status": "finished", "reason": None}
         try:
             encoder, found = training(reporter.step)
@@ -178,11 +161,26 @@ class Laboratory:
             write_json(folder.record, record | {"seconds": round(time.perf_counter() - start, 3)})
             return record
         save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone))
-        self._save_pictures(plan, folder, source, encoder.blocks["conv1"])
+        self._save_pictures(plan, folder, training.source, encoder.blocks["conv1"])
         seconds = round(time.perf_counter() - start, 3)
         write_yaml(folder.provenance, self._provenance(plan) | {"seconds": seconds})
         pretext = [asdict(d) for d in found if isinstance(d, Diagnostic)]
         return record | {"seconds": seconds, "layers": encoder.names, "pretext": pretext, "evaluations": []}
+
+    def training(self, plan: Planned) -> Pretraining:
+        """The training of this run's encoder, not begun yet."""
+        run = plan.run
+        return Pretraining(
+            run.method,
+            run.backbone,
+            self.source(plan),
+            run.view.graph(),
+            run.view.size,
+            run.seed,
+            self.folder.run(plan.key),
+            self.fabric,
+            len(self.labelled.classes) if run.data == "full" else 0,
+        )
 
     def source(self, plan: Planned) -> Source:
         """What this run trains on."""
@@ -251,6 +249,7 @@ class Laboratory:
             },
             "probes": [{"name": name, "key": self.probe_key(name)} for name in self.probes],
             "figures": list(study.figures),
+            "claims": list(study.claims),
             "axes": list(study.sweep),
             "runs": [self._entry(plan) for plan in self.planned],
         }

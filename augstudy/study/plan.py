@@ -53,6 +53,7 @@ class Study:
         features: how features are read (see `Extraction`).
         probes: probe name -> its settings.
         figures: what is drawn.
+        claims: comparisons that are judged on the results (see `augstudy.show.claims`).
         device: "auto", "cpu" or "cuda".
         precision: Lightning Fabric's name for it, such as "32-true" or "bf16-mixed".
         overrides: dotted key -> value, from the command line; they beat everything else.
@@ -76,6 +77,7 @@ class Study:
     features: dict[str, Any] = field(default_factory=dict)
     probes: dict[str, dict[str, Any]] = field(default_factory=lambda: {"linear": {}})
     figures: tuple[str, ...] = ()
+    claims: tuple[dict[str, Any], ...] = ()
     device: str = "auto"
     precision: str = "32-true"
     overrides: dict[str, Any] = field(default_factory=dict)

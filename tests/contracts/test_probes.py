@@ -43,6 +43,7 @@ def test_gives_finite_metrics_of_every_layer_in_depth_order(probe):
     found = probe(blobs(200, 3, 0), blobs(100, 3, 1))
     assert list(dict.fromkeys(m.layer for m in found)) == list(LAYERS)
     assert all(math.isfinite(m.value) for m in found)
+    assert {m.metric for m in found} == set(probe.metrics)  # a study's claims are checked against these
     assert len({(m.layer, m.metric) for m in found}) == len(found)
 
 

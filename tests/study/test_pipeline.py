@@ -36,9 +36,8 @@ def test_every_study_composes_and_builds_at_every_scale(path, scale, tmp_path):
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_study_can_be_checked_at_smoke_scale(path, tmp_path):
     laboratory = Laboratory(compose(path, ["scale=smoke"]), tmp_path)
-    rows = inspect(laboratory)
-    assert sum(row["seeds"] for row in rows) == len(laboratory.runs)
-    assert all(row["seen"] == row["crops"] * row["epochs"] for row in rows)
+    lines = inspect(laboratory)
+    assert sum(line.runs for line in lines) == len(laboratory.runs)
     assert not list(tmp_path.iterdir())  # nothing was written
 
 

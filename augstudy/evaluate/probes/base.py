@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from augstudy.evaluate.features import Features
 
@@ -26,6 +27,8 @@ class Metric:
 @dataclass(frozen=True)
 class Probe(ABC):
     """Frozen features and labels -> numbers. Whatever is chosen is chosen on training data."""
+
+    metrics: ClassVar[tuple[str, ...]] = ("top1",)  # what it measures; a study's claims may name no other
 
     @abstractmethod
     def __call__(self, train: Features, test: Features) -> list[Metric]:

@@ -1,6 +1,7 @@
 """Linear probe: how well a linear classifier reads the labels off each frozen layer."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, cholesky_solve
@@ -31,6 +32,7 @@ class Linear(Probe):
     penalty as in Zhai et al., "A large-scale study of representation learning", 2019.
     """
 
+    metrics: ClassVar[tuple[str, ...]] = ("top1", "penalty")
     penalties: tuple[float, ...] = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 10.0)
     held_out: float = 0.1
 

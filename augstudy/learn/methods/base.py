@@ -89,6 +89,10 @@ class Modules(nn.Module, ABC):
         """Prepare an epoch; may return the (N,) order in which to visit the crops."""
         return None
 
+    def rehearse(self) -> None:
+        """Put stand-ins where `before_epoch` would have put something, so that single steps can be timed without it."""
+        return None
+
     def after_step(self) -> None:
         """Update whatever follows the weights: momentum encoders, queues."""
         return None
@@ -128,6 +132,7 @@ class Method(ABC):
     warmup: float = 0.0
 
     views: ClassVar[int] = 1  # views a step needs of each crop
+    passes: ClassVar[int] = 0  # times that `before_epoch` reads all crops through the encoder
     trains: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = False
 

@@ -1,6 +1,7 @@
 """DeepCluster: cluster the features, learn to predict the clusters, and again."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from sklearn.metrics import normalized_mutual_info_score
@@ -56,6 +57,9 @@ class DeepClusterModules(Modules):
             nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
         return uniform_over_clusters(labels.cpu(), seed, epoch)
+
+    def rehearse(self) -> None:
+        self.labels.random_(self.settings.clusters)
 
     @torch.no_grad()
     def _features(self, source: Source) -> Tensor:
@@ -124,6 +128,7 @@ class DeepCluster(Method):
     hidden: tuple[int, ...] = (4096, 4096)
     dropout: float = 0.5
     head_lr: float = 0.05
+    passes: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,0 +1,61 @@
+"""A study's claims against its rows: what is misspelt is found before anything is trained."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from augstudy.core import registry
+from augstudy.core.errors import UserError, nearest
+from augstudy.show.claims import Side, pairs, read
+from augstudy.study.plan import Run, Study
+
+__all__ = ["check_claims"]
+
+
+def check_claims(study: Study, runs: Sequence[Run]) -> None:
+    """Find every row, layer and metric that the claims of a study name.
+
+    Args:
+        runs: what the study expands to.
+
+    Raises:
+        UserError: names the claim by its place, the key, and the nearest right name.
+    """
+    rows = [run for run in runs if run.seed == study.seeds[0]]
+    probe = next(iter(study.probes), "linear")
+    for number, claim in enumerate(read(study.claims, probe, list(study.sweep))):
+        where = f"claims[{number}]"
+        _check_names(claim.side, f"{where}: {claim.kind}", study, rows)
+        _check_names(claim.than, f"{where}: than", study, rows)
+        for i, j in pairs(claim, [(run.label, run.axes) for run in rows]):
+            _check_layer(claim.side, f"{where}: {claim.kind}", rows[i])
+            _check_layer(claim.than, f"{where}: than", rows[j])
+            if i == j and (claim.side.layer, claim.side.probe) == (claim.than.layer, claim.than.probe):
+                what = f"{where}: row {rows[i].label!r} is compared with itself"
+                raise UserError(what, "Give the two sides different labels, layers, probes or values of a sweep axis.")
+
+
+def _check_names(side: Side, where: str, study: Study, rows: Sequence[Run]) -> None:
+    _known(side.label, [run.label for run in rows], f"{where}: unknown row")
+    own = [run for run in rows if run.label == side.label]
+    for axis, value in side.axes.items():
+        _known(axis, {key for run in own for key in run.axes}, f"{where}: row {side.label!r} has no axis")
+        _known(value, [run.axes[axis] for run in own], f"{where}: {axis} is never")
+    _known(side.probe, study.probes, f"{where}: unknown probe")
+    metrics = registry.find("evaluate.probes", side.probe).metrics
+    _known(side.metric, metrics, f"{where}: probe {side.probe!r} has no metric")
+
+
+def _check_layer(side: Side, where: str, run: Run) -> None:
+    with torch.device("meta"):  # no memory and no time
+        layers = run.backbone.encoder().names
+    _known(side.layer, layers, f"{where}: {run.backbone_name} has no layer")
+
+
+def _known(word: Any, known: Iterable[Any], what: str) -> None:
+    """Raises UserError unless a word is known; a change on the command line may have taken away what a claim names."""
+    names = list(known)
+    if word not in names:
+        hint = nearest(str(word), {str(name) for name in names})
+        raise UserError(f"{what} {word!r}", f"{hint}. To run without claims: claims=[]")

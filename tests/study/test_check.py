@@ -1,0 +1,61 @@
+"""Laws of `check`: what it says of each row is what the run would be."""
+
+import pytest
+
+from augstudy.study import check
+from augstudy.study.check import in_all, inspect
+from augstudy.study.compose import compose
+from augstudy.study.pipeline import Laboratory
+
+HERE = "image: {name: hubble}\nprobe_data: {name: photos, settings: {train_per_class: 5, test_per_class: 5}}\n"
+
+
+@pytest.fixture
+def laboratory(write, tmp_path):
+    return lambda *overrides: Laboratory(compose(write(HERE), overrides), tmp_path / "results")
+
+
+def test_a_line_has_parameters_samples_and_runs(laboratory):
+    random, rot, mo = inspect(laboratory("seeds=[0,1,2]", "corpus.count=50", "method.epochs=3"))
+    assert (random.row, random.method, random.data, random.samples, random.runs) == ("random", "random", "none", 0, 3)
+    assert (rot.method, rot.data, rot.samples) == ("rotnet", "hubble", 50 * 3)
+    assert mo.samples == 50 * 3 * 2  # two views of each crop
+
+
+def test_parameters_are_those_of_the_encoder(laboratory):
+    lab = laboratory()
+    encoder = lab.runs[0].backbone.encoder()
+    assert {line.parameters for line in inspect(lab)} == {sum(p.numel() for p in encoder.parameters())}
+
+
+def test_a_point_of_a_sweep_is_a_line_of_its_own(laboratory):
+    rows = [line.row for line in inspect(laboratory("view.scale=[0.1,1],[0.5,1]"))]
+    assert rows == ["random", *(f"{row}, view.scale=[{low}, 1]" for row in ("rot", "mo") for low in (0.1, 0.5))]
+
+
+def test_the_time_is_that_of_all_seeds_and_only_of_rows_that_train(laboratory, monkeypatch):
+    budgets = []
+
+    def fake(training, budget):
+        budgets.append(budget)
+        return 60.0 * training.method.epochs
+
+    monkeypatch.setattr(check, "training_seconds", fake)
+    lines = inspect(laboratory("seeds=[0,1]", "method.epochs=5"), timed=True)
+    assert [line.seconds for line in lines] == [0, 600, 600]
+    assert [line.shown()["time"] for line in lines] == ["-", "10 minutes", "10 minutes"]
+    assert "about 20 minutes on this machine" in in_all(lines)
+    assert budgets == [2.0, 2.0]
+
+
+def test_many_rows_share_a_minute(laboratory, monkeypatch):
+    budgets = []
+    monkeypatch.setattr(check, "training_seconds", lambda training, budget: budgets.append(budget) or 1.0)
+    inspect(laboratory("method.epochs=range(1,100)"), timed=True)
+    assert sum(budgets) < 61
+
+
+def test_without_timing_nothing_is_said_of_time(laboratory):
+    lines = inspect(laboratory())
+    assert {line.seconds for line in lines} == {None}
+    assert "time" not in lines[0].shown()
