@@ -249,7 +249,7 @@ def listing(path: str, rows: list[dict[str, Any]]) -> Table:
     """What `check` found, one line a row of the study."""
     found = Table(title=path)
     for column in rows[0]:
-        found.add_column(column, justify="left" if column in ("row", "method", "data") else "right")
+        found.add_column(column, justify="left" if column in ("row", "method") else "right", overflow="fold")
     for row in rows:
         found.add_row(*(f"{v:,}" if isinstance(v, int) else escape(str(v)) for v in row.values()))
     return found

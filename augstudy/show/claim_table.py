@@ -33,7 +33,7 @@ def rich_claims(claims: pd.DataFrame) -> Table:
     caption = Text("\n".join([_HOW, *_reasons(claims)]))
     table = Table(title="Claims", caption=caption, caption_justify="left")
     for number, name in enumerate(_HEADER):
-        table.add_column(Text(name), justify="left" if number < _TEXTS else "right")
+        table.add_column(Text(name), justify="left" if number < _TEXTS else "right", no_wrap=number > 0)
     for line in claims.itertuples():
         say, verdict, *numbers = _cells(line)
         table.add_row(Text(say), Text(verdict, _COLOURS.get(verdict, "")), *map(Text, numbers))
@@ -44,7 +44,7 @@ def _cells(line: Any) -> list[str]:
     """One verdict; a difference of accuracies is in points of a per cent."""
     digits, unit = (2, " points") if line.metric.startswith("top") else (3, "")
     difference = "-" if math.isnan(line.difference) else f"{line.difference:+.{digits}f}{unit}"
-    interval = "-" if math.isnan(line.low) else f"[{line.low:+.{digits}f}, {line.high:+.{digits}f}]"
+    interval = "-" if math.isnan(line.low) else f"{line.low:+.{digits}f} to {line.high:+.{digits}f}"
     return [line.claim, line.verdict, difference, interval, f"{line.bound:g}", str(line.n)]
 
 

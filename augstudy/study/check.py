@@ -35,9 +35,11 @@ class Line:
     runs: int
     seconds: float | None = None
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, str]:
         """As a person reads it."""
-        cells = {key: value for key, value in vars(self).items() if key != "seconds"}
+        method = self.method if self.data == "none" else f"{self.method}, {self.data}"
+        cells = {"row": self.row, "method": method}
+        cells |= {name: f"{getattr(self, name):,}" for name in ("parameters", "samples", "runs")}
         return cells if self.seconds is None else cells | {"time": human(self.seconds) if self.seconds else "-"}
 
 

@@ -11,7 +11,7 @@ from augstudy.learn.pretrain import Pretraining
 
 __all__ = ["human", "step_seconds", "training_seconds"]
 
-SMALL = 16  # crops of the first steps: little memory at any scale, and enough for batch norm that sees parts of a batch
+SMALL = 4  # crops of the first steps: little memory and time at any scale
 FORWARD = 1 / 3  # share of a step that a pass without gradients takes: the way back costs about two more
 
 UNITS = (("years", 365.25 * 86400), ("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0))
@@ -27,7 +27,7 @@ def training_seconds(training: Pretraining, budget: float) -> float:
 
 
 def step_seconds(step: Callable[[int], None], batch: int, budget: float, device: torch.device) -> float:
-    """Seconds of a step on a whole batch: the median of those that fit in `budget` seconds, at least one.
+    """Seconds of a step on a whole batch: the median of those that fit in `budget` seconds, at least one after a first.
 
     Where a whole batch would not fit, a part of it is timed and scaled. What does not grow with the batch, such as the
     optimiser's part, is then counted too often: an estimate is rather too long than too short.
@@ -40,10 +40,11 @@ def step_seconds(step: Callable[[int], None], batch: int, budget: float, device:
             torch.cuda.synchronize(device)
         return time.perf_counter() - start
 
-    size = warm_up(step, batch)
     deadline = time.perf_counter() + budget
+    size = warm_up(step, batch)
     found = [timed(size)]
-    larger = min(batch, int(size * budget / found[0] / 3))
+    left = deadline - time.perf_counter()
+    larger = min(batch, int(size * left / found[0] / 3))
     if larger > size:
         step(larger)  # its first time is slower: memory is found, kernels are chosen
         size, found = larger, [timed(larger)]
@@ -59,7 +60,7 @@ def warm_up(step: Callable[[int], None], batch: int) -> int:
         try:
             step(size)
             return size
-        except ValueError:  # batch norm that sees a batch in many parts has none of two samples
+        except ValueError:  # batch norm refuses a part of one sample
             size = min(2 * size, batch)
     step(batch)
     return batch
