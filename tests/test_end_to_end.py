@@ -140,6 +140,21 @@ def test_a_new_probe_is_measured_without_training(own, study):
     assert len(top1(frame, "knn")) == len(ROWS) * len(LAYERS)
 
 
+def test_claims_are_judged_without_training_and_again_from_the_records(own, study):
+    before = times(own, "checkpoint.pt")
+    claim = "{say: MoCo beats chance, greater: {label: MoCo, layer: conv2}, than: {label: random}}"
+    output = run(study, own.parent, f"claims=[{claim}]", "figures=[]")
+    assert "3 already done" in output
+    assert times(own, "checkpoint.pt") == before
+    assert "not shown" in output  # one seed
+    claims = (own / "claims.csv").read_bytes()
+    (own / "claims.csv").unlink()
+    done = CliRunner().invoke(cli.app, ["table", "toy", "--results", str(own.parent)], catch_exceptions=False)
+    assert "not shown" in done.output
+    assert (own / "claims.csv").read_bytes() == claims
+    assert "MoCo beats chance" in (own / "table.md").read_text()
+
+
 def test_a_new_row_trains_only_itself(own, study):
     before = times(own, "checkpoint.pt")
     longer = own.parent / "toy.yaml"
