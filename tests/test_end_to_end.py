@@ -123,11 +123,14 @@ def test_every_run_leaves_its_files_and_nothing_half_written(finished):
 
 def test_a_second_run_trains_nothing_and_changes_no_number(own, study):
     before = {name: times(own, name) for name in ("record.json", "checkpoint.pt", "encoder.safetensors", "run.yaml")}
+    figures = {path: path.stat().st_mtime_ns for path in (own / "figures").iterdir()}
+    assert len(figures) == 6
     table = (own / "table.csv").read_bytes()
     output = run(study, own.parent)
     assert "3 already done" in output
     assert {name: times(own, name) for name in before} == before
     assert (own / "table.csv").read_bytes() == table
+    assert {path: path.stat().st_mtime_ns for path in (own / "figures").iterdir()} == figures
 
 
 def test_a_new_probe_is_measured_without_training(own, study):

@@ -121,9 +121,14 @@ class Laboratory:
             plans.append(Planned(run, digest(run.identity(content, self.study.precision)), image))
         return plans
 
-    def run(self, reporter: Reporter) -> None:
-        """Do what is not done yet; each finished step is on disk before the next begins."""
+    def run(self, reporter: Reporter) -> bool:
+        """Do what is not done yet; each finished step is on disk before the next begins.
+
+        Returns:
+            whether there may be something new to show: something was done, or the study says something else.
+        """
         self.folder.require_writable()
+        before = self.folder.index.read_bytes() if self.folder.index.exists() else b""
         write_yaml(self.folder.index, self.index())
         todo = [p for p in self.planned if not self._finished(p)]
         reporter.study(self.study.name, len(self.planned), len(self.planned) - len(todo), self.substitutions())
@@ -131,6 +136,7 @@ class Laboratory:
             reporter.begin(number, len(todo), f"{plan.run.label}, seed {plan.run.seed}", self._axes(plan))
             record = self.run_one(plan, reporter)
             reporter.end(record)
+        return bool(todo) or self.folder.index.read_bytes() != before
 
     def _axes(self, plan: Planned) -> str:
         return ", ".join(f"{key}={value}" for key, value in plan.run.axes.items())
