@@ -178,7 +178,8 @@ class Laboratory:
             record |= {"status": "failed", "reason": str(error), "layers": [], "pretext": [], "evaluations": []}
             write_json(folder.record, record | {"seconds": round(time.perf_counter() - start, 3)})
             return record
-        save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), run.view.size)
+        size = run.view.size if run.method.trains else None
+        save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), size)
         self._save_pictures(plan, folder, source, encoder)
         seconds = round(time.perf_counter() - start, 3)
         write_yaml(folder.provenance, self._provenance(plan) | {"seconds": seconds})
