@@ -18,7 +18,7 @@ class NIN(Backbone):
     later blocks (192) keep the size of the map. `embed` averages over it.
 
     Args:
-        blocks: how many, 3 to 5. RotNet's paper compares these; its experiments take 4.
+        blocks: how many, 3 to 5. RotNet's paper compares these; the rest of it takes 4, its supervised reference 3.
 
     Source: Gidaris, Singh, Komodakis, ICLR 2018, section 4.1, and the released NetworkInNetwork.py; without pooling
     after block3, as its CIFAR-10 settings say.
