@@ -27,6 +27,7 @@ from augstudy.data.datasets.base import Labelled, load
 from augstudy.data.images import ImageUsed, find_image, load_image
 from augstudy.evaluate.features import Extraction
 from augstudy.evaluate.probes.base import Probe
+from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import load_encoder, save_encoder
 from augstudy.learn.methods.base import Diagnostic
 from augstudy.learn.pretrain import Pretraining
@@ -183,8 +184,9 @@ class Laboratory:
             record |= {"status": "failed", "reason": str(error), "layers": [], "pretext": [], "evaluations": []}
             write_json(folder.record, record | {"seconds": round(time.perf_counter() - start, 3)})
             return record
-        save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone))
-        self._save_pictures(plan, folder, source, encoder.blocks["conv1"])
+        size = run.view.size if run.method.trains else None
+        save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), size)
+        self._save_pictures(plan, folder, source, encoder)
         seconds = round(time.perf_counter() - start, 3)
         write_yaml(folder.provenance, self._provenance(plan) | {"seconds": seconds})
         pretext = [asdict(d) for d in found if isinstance(d, Diagnostic)]
@@ -198,9 +200,9 @@ class Laboratory:
         size = self.labelled.train.images(torch.zeros(1, dtype=torch.long)).shape[-1]
         return Whole(self.labelled.train, size, run.seed, device)
 
-    def _save_pictures(self, plan: Planned, folder: RunFolder, source: Source, first: torch.nn.Module) -> None:
+    def _save_pictures(self, plan: Planned, folder: RunFolder, source: Source, encoder: Encoder) -> None:
         """What figures need that must not load torch: first-layer filters, and some crops."""
-        conv = next(m for m in first.modules() if isinstance(m, torch.nn.Conv2d))
+        conv = next(m for m in encoder.modules() if isinstance(m, torch.nn.Conv2d))
         save_array(folder.filters, conv.weight.detach().permute(0, 2, 3, 1).numpy())
         if plan.image is not None:
             crops = source.batch(torch.arange(SHEET)).mul(255).round().byte()
