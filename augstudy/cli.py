@@ -48,7 +48,10 @@ def run(
     results: ResultsFolder = DEFAULT_RESULTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be run.")] = False,
 ) -> None:
-    """Run a study to its table and figures. Finished runs are kept; a killed study goes on where it stopped."""
+    """Run a study to its table and figures. Finished runs are kept; a killed study goes on where it stopped.
+
+    Figures are drawn when there is something new to show; `augstudy figures` draws them again.
+    """
     if dry_run:
         return check([study], overrides, results, estimate=False)
     from augstudy.study.compose import compose
@@ -58,10 +61,10 @@ def run(
     laboratory = Laboratory(compose(study, overrides or []), results)
     reporter = Reporter(console)
     try:
-        laboratory.run(reporter)
+        changed = laboratory.run(reporter)
     finally:
         reporter.close()
-    redraw(laboratory.folder, None)
+    redraw(laboratory.folder, None, keep=not changed)
     return None
 
 
@@ -228,14 +231,14 @@ def data_list() -> None:
     console.print(sets)
 
 
-def redraw(folder: StudyFolder, only: list[str] | None) -> None:
-    """Table and figures of a study, printed and written."""
+def redraw(folder: StudyFolder, only: list[str] | None, keep: bool = False) -> None:
+    """Table and figures of a study, printed and written; with `keep`, figures that are there stay as they are."""
     from augstudy.show import table as tables
     from augstudy.show.base import load
     from augstudy.show.figures.base import draw
 
     loaded = load(folder)
-    paths = [*tables.write(loaded), *draw(loaded, only)]
+    paths = [*tables.write(loaded), *draw(loaded, only, keep)]
     console.print(tables.rich_table(loaded))
     console.print(f"results in {escape(str(folder.path))}: {', '.join(escape(p.name) for p in paths)}", soft_wrap=True)
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -16,6 +17,7 @@ import yaml
 from typer.testing import CliRunner
 
 from augstudy import cli
+from augstudy.learn.checkpoint import load_encoder, read_card
 
 STUDY = """defaults: [/study, /scale: smoke, _self_]
 title: A toy
@@ -123,11 +125,14 @@ def test_every_run_leaves_its_files_and_nothing_half_written(finished):
 
 def test_a_second_run_trains_nothing_and_changes_no_number(own, study):
     before = {name: times(own, name) for name in ("record.json", "checkpoint.pt", "encoder.safetensors", "run.yaml")}
+    figures = {path: path.stat().st_mtime_ns for path in (own / "figures").iterdir()}
+    assert len(figures) == 6
     table = (own / "table.csv").read_bytes()
     output = run(study, own.parent)
     assert "3 already done" in output
     assert {name: times(own, name) for name in before} == before
     assert (own / "table.csv").read_bytes() == table
+    assert {path: path.stat().st_mtime_ns for path in (own / "figures").iterdir()} == figures
 
 
 def test_a_new_probe_is_measured_without_training(own, study):
@@ -241,3 +246,17 @@ def test_results_of_two_studies_do_not_meet(study, tmp_path):
         path.write_text(study.read_text())
         run(path, tmp_path / "results", "rows=[{label: random, method: random}]", "figures=[]")
     assert sorted(p.name for p in (tmp_path / "results").iterdir()) == ["one", "two"]
+
+
+def test_a_backbone_whose_first_layer_has_another_name_runs_as_well(picture_file, tmp_path):
+    path = tmp_path / "other.yaml"
+    head = STUDY.format(image=picture_file).partition("rows:")[0].replace("train_per_class: 20", "train_per_class: 5")
+    path.write_text(
+        head + "rows: [{label: NIN, method: random, backbone: nin}]\nfeatures: {calibrate: 20}\nfigures: []\n"
+    )
+    run(path, tmp_path, "backbone.width=0.125")
+    (folder,) = (tmp_path / "other" / "runs").iterdir()
+    assert np.load(folder / "filters.npy").shape == (24, 5, 5, 3)
+    assert json.loads((folder / "record.json").read_text())["layers"][0] == "block1"
+    assert load_encoder(folder).names == read_card(folder)["layers"]
+    assert read_card(folder)["input"]["size"] is None  # nothing was trained

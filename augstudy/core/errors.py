@@ -32,9 +32,9 @@ class Unobtainable(UserError):
     """An image or a data set that is not on this machine and cannot be downloaded: the one reason to use a fallback."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt name: the nearest known one, then all of them."""
+def nearest(word: object, known: Iterable[str]) -> str:
+    """A hint for a misspelt name, or for what is none (a number): the nearest known one, then all of them."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(word), names, n=1, cutoff=0.5)
     known_names = f"known: {', '.join(names) or 'none'}"
     return f"Did you mean {close[0]!r}? ({known_names})" if close else known_names.capitalize()

@@ -1,5 +1,6 @@
 """What a training leaves behind: a checkpoint to resume from, and an encoder to use."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from augstudy.core import registry
 from augstudy.core.build import build
 from augstudy.core.errors import UserError
 from augstudy.core.store import RunFolder, read_json, replacing, write_json
-from augstudy.learn.backbones.base import Encoder, fingerprint
+from augstudy.learn.backbones.base import Backbone, Encoder, fingerprint
 
-__all__ = ["first_line", "load_checkpoint", "load_encoder", "save_checkpoint", "save_encoder"]
+__all__ = ["first_line", "load_checkpoint", "load_encoder", "read_card", "save_checkpoint", "save_encoder"]
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -45,34 +46,82 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
 
 
-def save_encoder(folder: RunFolder, encoder: Encoder, backbone: str, settings: dict[str, Any]) -> None:
-    """`encoder.safetensors` and the card that says how to build the network it fits."""
-    state = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
+def save_encoder(
+    folder: RunFolder, encoder: Encoder, backbone: str, settings: dict[str, Any], size: int | None = None
+) -> None:
+    """`encoder.safetensors`, and the card `encoder.json` that says how to build and feed the network it fits.
+
+    Args:
+        backbone, settings: name and settings of the part that made the encoder.
+        size: side in px of the views that it was trained on, if it was; other sizes fit too.
+    """
+    state = {encoder.exported_name(name): value.cpu().contiguous() for name, value in encoder.state_dict().items()}
     card = {
         "backbone": backbone,
         "settings": settings,
         "layers": encoder.names,
-        "input": "RGB, pixels scaled to [-1, 1]",
+        "input": {"channels": "RGB", "range": [-1, 1], "size": size},
+        "torchvision": encoder.torchvision(),
         "fingerprint": fingerprint(encoder),
+        "augstudy": version("augstudy"),
     }
     write_json(folder.card, card)
     with replacing(folder.encoder) as temporary:
         save_file(state, temporary)
 
 
-def load_encoder(folder: RunFolder) -> Encoder:
-    """The encoder of a run, in eval mode.
+def read_card(where: RunFolder | Path | str) -> Any:
+    """What the card of an encoder says: its backbone, settings, layers, input, torchvision twin and fingerprint.
+
+    Args:
+        where: as for `load_encoder`.
+
+    Raises:
+        UserError: the card or the weights are not there, or the card is not JSON.
+    """
+    weights, card = encoder_files(where)
+    for path in (weights, card):
+        if not path.is_file():
+            raise UserError(f"there is no file {path}", again(weights, card))
+    return read_json(card)
+
+
+def load_encoder(where: RunFolder | Path | str) -> Encoder:
+    """An exported encoder, in eval mode; `names` are its layers.
+
+    Args:
+        where: a run's folder, or a `.safetensors` file with its card, a `.json` of the same name, beside it.
 
     Raises:
         UserError: a file is missing or damaged, or the weights are not those on the card.
     """
-    fix = f"Delete {folder.encoder.name} and {folder.record.name} there and run again."
+    weights, path = encoder_files(where)
+    fix = again(weights, path)
     try:
-        card = read_json(folder.card)
-        encoder: Encoder = build(registry.find("learn.backbones", card["backbone"]), card["settings"], "card").encoder()
-        encoder.load_state_dict(load_file(folder.encoder))
-    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
-        raise UserError(f"{folder.encoder} cannot be read ({first_line(error)})", fix) from None
+        card = read_card(where)
+        backbone: Backbone = build(registry.find("learn.backbones", card["backbone"]), card["settings"], str(path))
+        with torch.device("meta"):  # draws no random weights, for the file's take their place
+            encoder = backbone.encoder()
+        names = {encoder.exported_name(name): name for name in encoder.state_dict()}
+        state = {names.get(name, name): value for name, value in load_file(weights).items()}
+        encoder.load_state_dict(state, assign=True)
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{weights} cannot be read ({first_line(error)})", fix) from None
     if fingerprint(encoder) != card.get("fingerprint"):
-        raise UserError(f"{folder.encoder} holds other weights than its card says", fix)
+        raise UserError(f"{weights} holds other weights than its card says", fix)
     return encoder.eval()
+
+
+def encoder_files(where: RunFolder | Path | str) -> tuple[Path, Path]:
+    """Weights and card, whichever of a run's folder, its path, or the path of either file is given."""
+    path = where.path if isinstance(where, RunFolder) else Path(where)
+    if path.suffix in (".safetensors", ".json"):
+        return path.with_suffix(".safetensors"), path.with_suffix(".json")
+    folder = RunFolder(path)
+    return folder.encoder, folder.card
+
+
+def again(weights: Path, card: Path) -> str:
+    """What to do about an encoder that cannot be had."""
+    files = f"{weights.name} and {card.name}"
+    return f"Copy {files} there again; where a study made them, delete record.json and run it again."

@@ -196,4 +196,4 @@ def _pretext_cells(entries: list[dict[str, Any]]) -> list[str]:
     values = pd.Series([entry["value"] for entry in entries], dtype=float)
     chance = entries[0].get("chance")
     mean = _spread(values.mean(), values.std(), _digits(values))
-    return [mean, "-" if chance is None else f"{chance:g}", entries[0].get("better") or "-", str(values.count())]
+    return [mean, "-" if chance is None else f"{chance:.3g}", entries[0].get("better") or "-", str(values.count())]

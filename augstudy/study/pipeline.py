@@ -19,6 +19,7 @@ from augstudy.data.datasets.base import Labelled, load
 from augstudy.data.images import ImageUsed, find_image, load_image
 from augstudy.evaluate.features import Extraction
 from augstudy.evaluate.probes.base import Probe
+from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import load_encoder, save_encoder
 from augstudy.learn.methods.base import Diagnostic
 from augstudy.learn.pretrain import Pretraining
@@ -115,9 +116,14 @@ class Laboratory:
             plans.append(Planned(run, digest(run.identity(content, self.study.precision)), image))
         return plans
 
-    def run(self, reporter: Reporter) -> None:
-        """Do what is not done yet; each finished step is on disk before the next begins."""
+    def run(self, reporter: Reporter) -> bool:
+        """Do what is not done yet; each finished step is on disk before the next begins.
+
+        Returns:
+            whether there may be something new to show: something was done, or the study says something else.
+        """
         self.folder.require_writable()
+        before = self.folder.index.read_bytes() if self.folder.index.exists() else b""
         write_yaml(self.folder.index, self.index())
         todo = [p for p in self.planned if not self._finished(p)]
         reporter.study(self.study.name, len(self.planned), len(self.planned) - len(todo), self.substitutions())
@@ -125,6 +131,7 @@ class Laboratory:
             reporter.begin(number, len(todo), f"{plan.run.label}, seed {plan.run.seed}", self._axes(plan))
             record = self.run_one(plan, reporter)
             reporter.end(record)
+        return bool(todo) or self.folder.index.read_bytes() != before
 
     def _axes(self, plan: Planned) -> str:
         return ", ".join(f"{key}={value}" for key, value in plan.run.axes.items())
@@ -160,8 +167,9 @@ class Laboratory:
             record |= {"status": "failed", "reason": str(error), "layers": [], "pretext": [], "evaluations": []}
             write_json(folder.record, record | {"seconds": round(time.perf_counter() - start, 3)})
             return record
-        save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone))
-        self._save_pictures(plan, folder, training.source, encoder.blocks["conv1"])
+        size = run.view.size if run.method.trains else None
+        save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), size)
+        self._save_pictures(plan, folder, training.source, encoder)
         seconds = round(time.perf_counter() - start, 3)
         write_yaml(folder.provenance, self._provenance(plan) | {"seconds": seconds})
         pretext = [asdict(d) for d in found if isinstance(d, Diagnostic)]
@@ -190,9 +198,9 @@ class Laboratory:
         size = self.labelled.train.images(torch.zeros(1, dtype=torch.long)).shape[-1]
         return Whole(self.labelled.train, size, run.seed, device)
 
-    def _save_pictures(self, plan: Planned, folder: RunFolder, source: Source, first: torch.nn.Module) -> None:
+    def _save_pictures(self, plan: Planned, folder: RunFolder, source: Source, encoder: Encoder) -> None:
         """What figures need that must not load torch: first-layer filters, and some crops."""
-        conv = next(m for m in first.modules() if isinstance(m, torch.nn.Conv2d))
+        conv = next(m for m in encoder.modules() if isinstance(m, torch.nn.Conv2d))
         save_array(folder.filters, conv.weight.detach().permute(0, 2, 3, 1).numpy())
         if plan.image is not None:
             crops = source.batch(torch.arange(SHEET)).mul(255).round().byte()

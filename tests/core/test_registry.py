@@ -1,6 +1,7 @@
 """Laws of registration by place, and of the error that a user reads."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -35,6 +36,12 @@ def test_an_unknown_name_raises_with_the_nearest_first():
     assert caught.value.what == "unknown method 'mocco'"
     assert caught.value.fix.startswith("Did you mean 'moco'?")
     assert "rotnet" in caught.value.fix
+
+
+@pytest.mark.parametrize("name", [3, None, True, 1.5, [], {}])
+def test_what_is_no_word_is_an_unknown_name(name):
+    with pytest.raises(UserError, match=f"unknown method {re.escape(repr(name))}"):
+        registry.find("learn.methods", name)
 
 
 def test_a_name_is_never_a_path():

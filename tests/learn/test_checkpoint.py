@@ -1,6 +1,9 @@
 """What a training leaves behind can be trusted or says that it cannot."""
 
 import json
+import shutil
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,14 +11,15 @@ from safetensors.torch import load_file, save_file
 
 from augstudy.core.errors import UserError
 from augstudy.core.store import RunFolder
+from augstudy.learn.backbones.base import fingerprint
 from augstudy.learn.backbones.conv4 import Conv4
-from augstudy.learn.checkpoint import load_checkpoint, load_encoder, save_checkpoint, save_encoder
+from augstudy.learn.checkpoint import load_checkpoint, load_encoder, read_card, save_checkpoint, save_encoder
 
 
 @pytest.fixture
 def saved(tmp_path):
     folder = RunFolder(tmp_path / "run")
-    save_encoder(folder, Conv4(width=0.1).encoder(), "conv4", {"width": 0.1})
+    save_encoder(folder, Conv4(width=0.1).encoder(), "conv4", {"width": 0.1}, size=16)
     return folder
 
 
@@ -50,6 +54,55 @@ def test_the_card_tells_how_to_build_the_network(saved):
     assert card["backbone"] == "conv4"
     assert card["settings"] == {"width": 0.1}
     assert card["layers"] == ["conv1", "conv2", "conv3", "conv4"]
+    assert card["input"] == {"channels": "RGB", "range": [-1, 1], "size": 16}
+    assert card["torchvision"] is None
+    assert card["fingerprint"] == fingerprint(load_encoder(saved))
+    assert card["augstudy"] == version("augstudy")
+
+
+@pytest.mark.parametrize("given", ["the folder", "its path", "the weights", "the card", "a copy", "text"])
+def test_an_encoder_is_loaded_by_its_folder_or_by_path(saved, tmp_path, given):
+    copy = tmp_path / "elsewhere" / "mine.safetensors"
+    copy.parent.mkdir()
+    shutil.copy(saved.encoder, copy)
+    shutil.copy(saved.card, copy.with_suffix(".json"))
+    where = {
+        "the folder": saved,
+        "its path": saved.path,
+        "the weights": saved.encoder,
+        "the card": saved.card,
+        "a copy": copy,
+        "text": str(copy),
+    }[given]
+    encoder = load_encoder(where)
+    assert fingerprint(encoder) == json.loads(saved.card.read_text())["fingerprint"]
+    assert encoder.names == read_card(where)["layers"]
+    assert not encoder.training
+
+
+@pytest.mark.parametrize("gone", ["encoder.safetensors", "encoder.json"])
+@pytest.mark.parametrize("read", [load_encoder, read_card])
+def test_a_file_that_is_not_there_is_named_with_what_to_do(saved, gone, read):
+    (saved.path / gone).unlink()
+    with pytest.raises(UserError) as caught:
+        read(saved.encoder)
+    assert caught.value.what == f"there is no file {saved.path / gone}"
+    assert "encoder.safetensors and encoder.json" in caught.value.fix
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_loading_draws_no_random_numbers_and_gives_weights_that_can_be_trained(saved):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    encoder = load_encoder(saved)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(p.requires_grad for p in encoder.parameters())
+
+
+def test_a_path_to_nothing_is_told(tmp_path):
+    for where in (tmp_path, tmp_path / "nowhere", Path("no.safetensors")):
+        with pytest.raises(UserError, match="there is no file"):
+            load_encoder(where)
 
 
 def test_other_weights_than_the_card_says_are_refused(saved):
@@ -61,14 +114,27 @@ def test_other_weights_than_the_card_says_are_refused(saved):
     assert str(saved.encoder) in caught.value.what
 
 
-@pytest.mark.parametrize("content", ["[]", '{"backbone": "conv4"}', "3", '{"backbone": "conv4", "settings": null}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        '{"backbone": "conv4"}',
+        "3",
+        '{"backbone": "conv4", "settings": null}',
+        '{"backbone": "conv4", "settings": []}',
+        '{"backbone": "conv44", "settings": {}}',
+        '{"backbone": "conv4", "settings": {"width": 0.1, "depth": 3}}',
+        "{",
+    ],
+)
 def test_a_card_that_is_no_card_is_refused(saved, content):
     saved.card.write_text(content)
-    with pytest.raises(UserError):
+    with pytest.raises(UserError) as caught:
         load_encoder(saved)
+    assert len(str(caught.value).splitlines()) == 2
 
 
-def test_missing_cut_or_unfitting_files_are_refused(saved):
+def test_cut_or_unfitting_files_are_refused(saved):
     card = json.loads(saved.card.read_text())
     saved.card.write_text(json.dumps(card | {"settings": {"width": 0.2}}))
     with pytest.raises(UserError, match="cannot be read"):
@@ -78,6 +144,3 @@ def test_missing_cut_or_unfitting_files_are_refused(saved):
     with pytest.raises(UserError, match="cannot be read") as caught:
         load_encoder(saved)
     assert len(str(caught.value).splitlines()) == 2
-    saved.encoder.unlink()
-    with pytest.raises(UserError, match="cannot be read"):
-        load_encoder(saved)

@@ -4,22 +4,34 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from augstudy.core.build import check_choice
 from augstudy.learn.backbones.base import Backbone, Encoder, conv_block
 
 __all__ = ["AlexNet"]
 
+CHANNELS = {"big": (96, 256, 384, 384, 256), "small": (64, 192, 384, 256, 256)}
+
 
 @dataclass(frozen=True)
 class AlexNet(Backbone):
-    """conv1 ... conv5 with 96, 256, 384, 384, 256 channels for 224 px images: maps of 55, 27, 13, 13 and 13 px.
+    """conv1 ... conv5; 224 px images give maps of 55, 27, 13, 13 and 13 px, 112 px ones of 27, 13, 6, 6 and 6.
 
     Max pooling stands in front of conv2 and conv3, so that each named layer is the output of a ReLU.
 
-    Source: Asano et al., ICLR 2020, the released linear probes.
+    Args:
+        variant: "big" with 96, 256, 384, 384, 256 channels, or "small" with 64, 192, 384, 256, 256.
+
+    Source: Asano et al., ICLR 2020, the released linear probes, which have both under these names and pad conv1 by 2;
+    "small" has the layers of "One weird trick" (Krizhevsky, 2014), of RotNet's AlexNet and of torchvision's.
     """
 
+    variant: str = "big"
+
+    def __post_init__(self) -> None:
+        check_choice("variant", self.variant, tuple(CHANNELS))
+
     def encoder(self) -> Encoder:
-        a, b, c, d, e = (self.channels(n) for n in (96, 256, 384, 384, 256))
+        a, b, c, d, e = (self.channels(n) for n in CHANNELS[self.variant])
         return Encoder(
             {
                 "conv1": conv_block(3, a, 11, 4, padding=2),
@@ -28,5 +40,6 @@ class AlexNet(Backbone):
                 "conv4": conv_block(c, d, 3),
                 "conv5": conv_block(d, e, 3),
             },
+            channels=e,
             grid=6,
         )

@@ -31,12 +31,14 @@ class Encoder(nn.Module):
 
     Args:
         blocks: name -> module, in depth order; each takes and gives (B, C, h, w).
+        channels: of the last layer.
         grid: side of the average-pooled map that `embed` flattens.
     """
 
-    def __init__(self, blocks: dict[str, nn.Module], grid: int = 1) -> None:
+    def __init__(self, blocks: dict[str, nn.Module], channels: int, grid: int = 1) -> None:
         super().__init__()
         self.blocks = nn.ModuleDict(blocks)
+        self.channels = channels
         self.grid = grid
 
     @property
@@ -64,8 +66,15 @@ class Encoder(nn.Module):
 
     def width(self) -> int:
         """D of `embed`."""
-        channels = [m.out_channels for m in self.modules() if isinstance(m, nn.Conv2d)][-1]
-        return channels * self.grid**2
+        return self.channels * self.grid**2
+
+    def exported_name(self, key: str) -> str:
+        """What a file calls the weight that is `key` in `state_dict`; no two may share a name."""
+        return key
+
+    def torchvision(self) -> str | None:
+        """The model of torchvision.models whose trunk takes the exported weights as they are, if there is one."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -87,11 +96,23 @@ class Backbone(ABC):
         return max(1, round(count * self.width))
 
 
-def conv_block(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int | None = None) -> nn.Sequential:
-    """Convolution (padded by half its kernel unless told), batch norm and ReLU.
+def conv_block(
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    stride: int = 1,
+    padding: int | None = None,
+    groups: int = 1,
+    norm: bool = True,
+    slope: float = 0.0,
+) -> nn.Sequential:
+    """Convolution (padded by half its kernel unless told), batch norm if `norm`, and ReLU, leaky by `slope`.
 
-    Weights are He-normal (He et al., ICCV 2015), the bias belongs to the batch norm.
+    Weights are He-normal (He et al., ICCV 2015, section 2.2); a bias there is only in the batch norm.
     """
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2 if padding is None else padding, bias=False)
-    nn.init.normal_(conv.weight, std=math.sqrt(2 / (inputs * kernel**2)))
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+    conv = nn.Conv2d(
+        inputs, outputs, kernel, stride, kernel // 2 if padding is None else padding, groups=groups, bias=False
+    )
+    nn.init.normal_(conv.weight, std=math.sqrt(2 / ((1 + slope**2) * (inputs // groups) * kernel**2)))
+    activation = nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), activation) if norm else nn.Sequential(conv, activation)

@@ -1,4 +1,4 @@
-"""A five-layer AlexNet for 32 px images."""
+"""A five-layer AlexNet for 32 and 64 px images."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,8 @@ __all__ = ["Conv5"]
 
 @dataclass(frozen=True)
 class Conv5(Backbone):
-    """conv1 ... conv5 with AlexNet's 64, 192, 384, 256, 256 channels; 32 px gives maps of 16, 8, 4, 4 and 4 px.
+    """conv1 ... conv5 with AlexNet's 64, 192, 384, 256, 256 channels; 32 px gives maps of 16, 8, 4, 4 and 4 px,
+    64 px of 32, 16, 8, 8 and 8.
 
     Source: Krizhevsky, "One weird trick", 2014 (channel counts); strides fitted to 32 px.
     """
@@ -24,5 +25,6 @@ class Conv5(Backbone):
                 "conv4": conv_block(c, d, 3),
                 "conv5": conv_block(d, d, 3),
             },
+            channels=d,
             grid=2,
         )

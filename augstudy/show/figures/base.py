@@ -30,8 +30,10 @@ class NothingToShow(UserError):
     """The results hold nothing that this figure could draw."""
 
 
-def draw(results: Results, only: Sequence[str] | None = None) -> list[Path]:
+def draw(results: Results, only: Sequence[str] | None = None, keep: bool = False) -> list[Path]:
     """Draw the study's figures, or `only` these, and save each as figures/<name>.png and .svg.
+
+    With `keep`, those whose files are there are not drawn again.
 
     A figure of the study that has nothing to show yet is left out, and a file that it has from before stays: arrays
     such as filters are not kept in the repository, the figures made from them are.
@@ -41,6 +43,10 @@ def draw(results: Results, only: Sequence[str] | None = None) -> list[Path]:
     """
     paths: list[Path] = []
     for name in results.index.get("figures") or [] if only is None else only:
+        there = [results.folder.figures / f"{name}.{kind}" for kind in ("png", "svg")]
+        if keep and all(path.exists() for path in there):
+            paths += there
+            continue
         picture: Picture = registry.find("show.figures", name)()
         try:
             figure = picture(results)
@@ -67,10 +73,10 @@ def read_pixels(path: Path) -> Pixels:
     return np.asarray(array)
 
 
-def contact_sheet(tiles: Pixels, gap: int = 1) -> Pixels:  # (n, h, w, 3) -> (H, W, 3)
-    """All pictures on one nearly square sheet with `gap` white pixels between them; values in [0, 1]."""
+def contact_sheet(tiles: Pixels, gap: int = 1, shape: float = 1.0) -> Pixels:  # (n, h, w, 3) -> (H, W, 3)
+    """All pictures on one sheet about `shape` times as wide as high, `gap` white pixels apart; values in [0, 1]."""
     count, h, w = tiles.shape[:3]
-    columns = math.ceil(math.sqrt(count * h / w))
+    columns = math.ceil(math.sqrt(count * shape * h / w))
     rows = math.ceil(count / columns)
     sheet = np.ones((rows * (h + gap) - gap, columns * (w + gap) - gap, 3))
     for i, tile in enumerate(tiles):
@@ -84,10 +90,10 @@ def picture_page(title: str, caption: str, pictures: Sequence[tuple[str, Pixels]
     count = len(pictures)
     columns = count if count <= 4 else 3 if count <= 6 else 4
     rows = math.ceil(count / columns)
-    side = min(width / columns, 3.2)
+    tall = max(sheet.shape[0] / sheet.shape[1] for _, sheet in pictures)
+    side = min(width / columns, 3.2 / min(tall, 1))
     names = [wrapped(name, side - 0.25) for name, _ in pictures]
     labels = (max(name.count("\n") for name in names) + 1) * SMALL * LINE + 0.1
-    tall = max(sheet.shape[0] / sheet.shape[1] for _, sheet in pictures)
     figure = page(title, caption, width, rows * (labels + side * tall))
     for ax in figure.subplots(rows, columns, squeeze=False, gridspec_kw={"wspace": 0.1}).flat:
         ax.set_axis_off()

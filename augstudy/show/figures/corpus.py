@@ -29,8 +29,12 @@ class CorpusSheet:
         if not found:
             raise NothingToShow("no run has crops.npy", f"Run a study on an image corpus here: {results.command}")
         names = [name for name, _, _ in found]
+        shape = 4.0 if len(found) == 1 else 1.0  # a sheet alone fills the page's width
         sheets = [
-            (name if names.count(name) == 1 else f"{name} ({row})", contact_sheet(crops[: self.limit] / 255, gap=2))
+            (
+                name if names.count(name) == 1 else f"{name} ({row})",
+                contact_sheet(crops[: self.limit] / 255, gap=2, shape=shape),
+            )
             for name, row, crops in found
         ]
         with house():
