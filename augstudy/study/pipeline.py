@@ -177,18 +177,10 @@ class Laboratory:
 
     def training(self, plan: Planned) -> Pretraining:
         """The training of this run's encoder, not begun yet."""
-        run = plan.run
-        return Pretraining(
-            run.method,
-            run.backbone,
-            self.source(plan),
-            run.view.graph(),
-            run.view.size,
-            run.seed,
-            self.folder.run(plan.key),
-            self.fabric,
-            len(self.labelled.classes) if run.data == "full" else 0,
-        )
+        run, view, folder = plan.run, plan.run.view, self.folder.run(plan.key)
+        seen = (self.source(plan), view.graph(), view.size)
+        classes = len(self.labelled.classes) if run.data == "full" else 0
+        return Pretraining(run.method, run.backbone, *seen, run.seed, folder, self.fabric, classes)
 
     def source(self, plan: Planned) -> Source:
         """What this run trains on."""
