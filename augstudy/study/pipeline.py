@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 
@@ -18,7 +17,7 @@ from augstudy.core.store import (
     StudyFolder,
     digest,
     read_json,
-    replacing,
+    save_array,
     write_json,
     write_yaml,
 )
@@ -289,9 +288,3 @@ class Laboratory:
             },
             **provenance(self.fabric.device, self.study.precision),
         }
-
-
-def save_array(path: Path, array: np.ndarray[Any, Any]) -> None:
-    """Write a whole .npy file or nothing."""
-    with replacing(path) as temporary:
-        np.save(temporary, array)
