@@ -13,10 +13,11 @@ from ..synthetic import LINES, crop_sheet, study_index
 
 @pytest.fixture
 def results(make):
+    """Three rows of two seeds: nothing, two arrays with the second seed, and the synthetic samples."""
     index = study_index(LINES[1:4], (0, 1))
     folder = make(index)
-    for number, name in ((2, "samples"), (2, "reconstructions"), (5, "samples")):
-        save_array(folder.run(index["runs"][number]["hash"]).picture(name), crop_sheet(number))
+    for name in ("samples", "reconstructions"):
+        save_array(folder.run(index["runs"][3]["hash"]).picture(name), crop_sheet(7))
     return load(folder)
 
 
@@ -28,12 +29,12 @@ def test_one_panel_an_array_with_the_names_of_row_and_array(results):
 
 def test_pixels_are_shown_as_they_are_up_to_the_limit(results):
     ax = next(ax for ax in Samples(limit=1)(results).axes if ax.images)
-    np.testing.assert_array_equal(np.asarray(ax.images[0].get_array()), crop_sheet(2)[0] / 255)
+    np.testing.assert_array_equal(np.asarray(ax.images[0].get_array()), crop_sheet(7)[0] / 255)
 
 
-def test_runs_without_pictures_have_nothing_to_show(usual):
+def test_runs_without_pictures_have_nothing_to_show(make):
     with pytest.raises(NothingToShow, match="no run has pictures"):
-        Samples()(usual)
+        Samples()(load(make(study_index(LINES[:3], (0,)))))
 
 
 def test_caption_says_what_is_what(results):
