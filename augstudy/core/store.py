@@ -5,6 +5,7 @@ results/<study>/runs/<hash>/run.yaml       provenance of one run
 results/<study>/runs/<hash>/checkpoint.pt  training state after the last finished epoch
 results/<study>/runs/<hash>/encoder.safetensors, encoder.json
 results/<study>/runs/<hash>/metrics.csv    training curve
+results/<study>/runs/<hash>/filters.npy, crops.npy, pictures/    what figures show
 results/<study>/runs/<hash>/record.json    what the run found; its presence means that the run is finished
 results/<study>/table.csv, table.md, claims.csv, figures/
 """
@@ -19,11 +20,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from augstudy.core.errors import UserError
 
-__all__ = ["RunFolder", "StudyFolder", "digest", "read_json", "read_yaml", "replacing", "write_json", "write_text"]
+__all__ = [
+    "RunFolder",
+    "StudyFolder",
+    "digest",
+    "read_json",
+    "read_yaml",
+    "replacing",
+    "save_array",
+    "write_json",
+    "write_text",
+    "write_yaml",
+]
 
 
 def digest(value: Any, length: int = 12) -> str:
@@ -66,6 +79,12 @@ def write_json(path: Path, value: Any) -> None:
 def write_yaml(path: Path, value: Any) -> None:
     """Write a whole YAML file or nothing, keys in the order given."""
     write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120))
+
+
+def save_array(path: Path, array: np.ndarray[Any, Any]) -> None:
+    """Write a whole .npy file or nothing."""
+    with replacing(path) as temporary:
+        np.save(temporary, array)
 
 
 def read_json(path: Path) -> Any:
@@ -126,6 +145,14 @@ class RunFolder:
     @property
     def crops(self) -> Path:
         return self.path / "crops.npy"
+
+    @property
+    def pictures(self) -> Path:
+        return self.path / "pictures"
+
+    def picture(self, name: str) -> Path:
+        """An array of pictures that the run's method made, such as `samples`."""
+        return self.pictures / f"{name}.npy"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,8 @@ from torch import Tensor
 from augstudy.augment.graph import Graph
 from augstudy.core import rng
 from augstudy.core.errors import Diverged, UserError
-from augstudy.core.store import RunFolder, write_text
+from augstudy.core.store import RunFolder, save_array, write_text
+from augstudy.data.blank import blank
 from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Backbone, Encoder, signed
 from augstudy.learn.checkpoint import first_line, load_checkpoint, save_checkpoint
@@ -24,6 +25,7 @@ from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modu
 __all__ = ["Pretraining", "Report"]
 
 HELD_OUT = 512  # crops on which the pretext task is judged after each epoch
+SHOWN = 32  # crops that a method may show pictures of
 
 Report = Callable[[int, int, str], None]  # steps done, steps in all, a word on how it goes
 
@@ -88,6 +90,7 @@ class Pretraining:
         logger.finalize("success")
         if state["history"]:  # again, for a run that was killed between its last checkpoint and this file
             write_text(self.folder.metrics, as_csv(state["history"]))
+            self._save_pictures(modules.eval())
         return modules.encoder.eval(), [Diagnostic(**d) for d in state["found"]]
 
     def rehearsal(self) -> Callable[[int], None]:
@@ -161,11 +164,13 @@ class Pretraining:
         return lr
 
     def _batch(self, index: Tensor, epoch: int, step: int = 0) -> Batch:
-        views = [
-            signed(self.source.view(index, self.graph, epoch, v)).contiguous(memory_format=torch.channels_last)
+        return Batch(self._views(self.source, index, epoch), index, self.source.labels(index), step)
+
+    def _views(self, source: Source, index: Tensor, epoch: int) -> list[Tensor]:
+        return [
+            signed(source.view(index, self.graph, epoch, v)).contiguous(memory_format=torch.channels_last)
             for v in range(self.method.views)
         ]
-        return Batch(views, index, self.source.labels(index), step)
 
     def _step(self, batch: Batch, modules: Modules, optimizers: dict[str, torch.optim.Optimizer]) -> Tensor:
         """One update of every optimiser; each loss of several reaches only the parameters of its own group."""
@@ -189,8 +194,18 @@ class Pretraining:
     @torch.no_grad()
     def _judge(self, modules: Modules) -> list[Diagnostic]:
         """The method's diagnostics on crops that are never trained on."""
-        modules.eval()
-        return modules.diagnostics(self._batch(self.source.held_out(HELD_OUT), epoch=0))
+        index = self.source.held_out(HELD_OUT)
+        batch = self._batch(index, epoch=0)
+        if self.method.needs_blank:
+            batch = replace(batch, blank=self._views(blank(self.source), index, epoch=0))
+        return modules.eval().diagnostics(batch)
+
+    @torch.no_grad()
+    def _save_pictures(self, modules: Modules) -> None:
+        """What the method can show of itself, as uint8 (n, h, w, 3) for figures that must not load torch."""
+        for name, pixels in modules.pictures(self._batch(self.source.held_out(SHOWN), epoch=0)).items():
+            shown = ((pixels + 1) * 127.5).round().clamp(0, 255).byte()
+            save_array(self.folder.picture(name), shown.permute(0, 2, 3, 1).cpu().numpy())
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:

@@ -6,14 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 
 from augstudy.core import registry
 from augstudy.core.build import build, check_choice, settings
 from augstudy.core.errors import Diverged, UserError
-from augstudy.core.store import RunFolder, StudyFolder, digest, read_json, replacing, write_json, write_yaml
+from augstudy.core.store import RunFolder, StudyFolder, digest, read_json, save_array, write_json, write_yaml
 from augstudy.data.corpus import Corpus, Source, Whole
 from augstudy.data.datasets.base import Labelled, load
 from augstudy.data.images import ImageUsed, find_image, load_image
@@ -288,9 +287,3 @@ class Laboratory:
             },
             **provenance(self.fabric.device, self.study.precision),
         }
-
-
-def save_array(path: Path, array: np.ndarray[Any, Any]) -> None:
-    """Write a whole .npy file or nothing."""
-    with replacing(path) as temporary:
-        np.save(temporary, array)

@@ -7,9 +7,11 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from augstudy.core import rng
-from augstudy.learn.kmeans import assign, kmeans, pca_whiten
+from augstudy.core.errors import UserError
+from augstudy.learn.kmeans import assign, kmeans, pca_whiten, spread
 
 
 def inertia(x, labels, centroids):
@@ -21,12 +23,26 @@ def blobs(spread, n=600, centres=8, seed=0):
     return torch.from_numpy(x).float()
 
 
-def test_assign_is_brute_force_whatever_the_chunk():
+class Largest(TorchDispatchMode):
+    """Notes the bytes of the largest tensor that any operation gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        made = result if isinstance(result, tuple | list) else (result,)
+        self.bytes = max([self.bytes, *(t.nbytes for t in made if isinstance(t, torch.Tensor))])
+        return result
+
+
+def test_assign_is_brute_force_whatever_the_memory():
     torch.manual_seed(0)
     x, centroids = torch.randn(50, 4), torch.randn(7, 4)
     square = ((x.numpy()[:, None] - centroids.numpy()[None]) ** 2).sum(2)  # (N, K)
-    for chunk in (1, 7, 50, 1000):
-        labels, distance = assign(x, centroids, chunk)
+    for budget in (1, 4 * 7 * 7, 4 * 7 * 50, 1 << 29):
+        labels, distance = assign(x, centroids, budget)
         assert np.array_equal(labels.numpy(), square.argmin(1))
         np.testing.assert_allclose(distance.numpy(), square.min(1), rtol=1e-4, atol=1e-5)
 
@@ -132,3 +148,74 @@ def test_axes_without_variance_are_zero_instead_of_noise():
 
 def test_whitening_to_more_dimensions_than_there_are_gives_all():
     assert pca_whiten(torch.randn(50, 3), 256).shape == (50, 3)
+
+
+@pytest.mark.parametrize("seeding", ["random", "k-means++"])
+def test_little_memory_gives_the_same_clusters(seeding):
+    x = blobs(3.0)
+    much, little = (kmeans(x, 8, 10, 0, "test", seeding, budget=budget) for budget in (1 << 29, 2000))
+    assert torch.equal(much[0], little[0])
+    torch.testing.assert_close(much[1], little[1])
+    assert much[2] == little[2]
+
+
+def test_no_more_memory_is_taken_than_allowed():
+    x, budget = torch.randn(5000, 4), 100_000  # a whole table of distances would be 6 MB
+    with Largest() as largest:
+        kmeans(x, 300, 2, 0, "test", budget=budget)
+    assert x.nbytes <= largest.bytes <= budget
+
+
+def test_whitening_in_parts_is_whitening_at_once():
+    torch.manual_seed(0)
+    x = torch.randn(500, 12) @ torch.randn(12, 12) + 5
+    with Largest() as largest:
+        parts = pca_whiten(x, 7, budget=5000)
+    torch.testing.assert_close(parts, pca_whiten(x, 7), rtol=1e-4, atol=1e-5)
+    assert largest.bytes <= x.nbytes  # no double copy of all features
+
+
+def test_spread_starts_are_drawn_by_their_squared_distance_from_those_before():
+    """Of three points on a line the second start is one of the two others, by the squares of their distances."""
+    x = torch.tensor([[0.0], [1.0], [3.0]])
+    square = np.square(x.numpy() - x.numpy().T)
+    expected = square / square.sum(1, keepdims=True)
+    found = np.zeros((3, 3))
+    for seed in range(3000):
+        first, second = spread(x, 2, seed, "test").tolist()
+        found[first, second] += 1
+    np.testing.assert_allclose(found.sum(1) / 3000, 1 / 3, atol=0.03)
+    np.testing.assert_allclose(found / found.sum(1, keepdims=True), expected, atol=0.05)
+
+
+def test_spread_starts_find_every_pile_where_random_ones_do_not():
+    x = torch.tensor([[0.0, 0], [50, 0], [0, 50], [50, 50]]).repeat_interleave(torch.tensor([94, 2, 2, 2]), 0)
+    for seed in range(5):
+        assert len(x[spread(x, 4, seed, "test")].unique(dim=0)) == 4
+        assert len(spread(x, 100, seed, "test").unique()) >= 4  # and go on when all distances are 0
+
+
+@pytest.mark.parametrize("spread_of_blobs", [0.5, 1.0])
+def test_spread_starts_end_where_scikit_learn_ends(spread_of_blobs):
+    x = blobs(spread_of_blobs)
+    found = min(inertia(x, *kmeans(x, 8, 100, seed, "test", "k-means++")[:2]) for seed in range(5))
+    assert found <= 1.01 * KMeans(8, n_init=5, random_state=0).fit(x.numpy()).inertia_
+
+
+def test_an_unknown_seeding_is_named():
+    with pytest.raises(UserError, match="seeding is 'best'"):
+        kmeans(torch.randn(9, 2), 3, 1, 0, "test", "best")
+
+
+def test_spherical_centroids_are_the_directions_of_their_members():
+    torch.manual_seed(0)
+    x = torch.nn.functional.normalize(torch.randn(200, 5), dim=1)
+    labels, centroids, reseeded = kmeans(x, 6, 8, 0, "test", spherical=True)
+    assert reseeded == 0
+    points, c = x.double().numpy(), x[rng.permutation(0, "test", 200)[:6]].double().numpy()
+    for _ in range(8):
+        nearest = (points @ c.T).argmax(1)
+        sums = np.stack([points[nearest == k].sum(0) for k in range(6)])
+        c = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    np.testing.assert_allclose(centroids.numpy(), c, atol=1e-5)
+    assert np.array_equal(labels.numpy(), (points @ c.T).argmax(1))

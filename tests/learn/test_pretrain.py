@@ -2,6 +2,7 @@
 
 import csv
 
+import numpy as np
 import pytest
 import torch
 
@@ -182,3 +183,22 @@ def test_fewer_crops_than_a_batch_make_one_smaller_batch(training):
     seen = []
     training("rotnet", "corpus.count=5", "method.epochs=1")(lambda done, total, note: seen.append((done, total)))
     assert seen == [(1, 1)]
+
+
+def test_pictures_are_kept_after_a_training_and_made_again_after_a_kill(training):
+    pretraining = training("bigan")
+    pretraining(silent)
+    files = [pretraining.folder.picture(name) for name in ("samples", "reconstructions")]
+    arrays = [np.load(path) for path in files]
+    assert [a.shape for a in arrays] == [(32, 16, 16, 3), (64, 16, 16, 3)]
+    assert {a.dtype for a in arrays} == {np.dtype("uint8")}
+    for path in files:
+        path.unlink()
+    training("bigan")(silent)
+    assert all(np.array_equal(np.load(path), a) for path, a in zip(files, arrays, strict=True))
+
+
+def test_a_method_without_pictures_leaves_none(training):
+    pretraining = training("rotnet", "method.epochs=1")
+    pretraining(silent)
+    assert not pretraining.folder.pictures.exists()

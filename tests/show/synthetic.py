@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from augstudy.core.store import StudyFolder, digest, write_yaml
+from augstudy.core.store import StudyFolder, digest, save_array, write_yaml
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4")
 Line = tuple[str, str, str]  # label, method, data
@@ -124,7 +124,7 @@ def write_study(folder: StudyFolder, index: dict[str, Any], records: dict[str, d
 
 
 def write_pictures(folder: StudyFolder, index: dict[str, Any]) -> None:
-    """filters.npy for every run and crops.npy for those on an image corpus."""
+    """filters.npy for every run, crops.npy for those on an image corpus, and a picture of the method's for MoCo."""
     labels = list(dict.fromkeys(run["label"] for run in index["runs"]))
     for run in index["runs"]:
         place = folder.run(run["hash"])
@@ -132,6 +132,8 @@ def write_pictures(folder: StudyFolder, index: dict[str, Any]) -> None:
         np.save(place.filters, filter_bank(labels.index(run["label"])))
         if run["data"] == "single_image":
             np.save(place.crops, crop_sheet(run["seed"]))
+        if run["method"] == "moco":
+            save_array(place.picture("samples"), crop_sheet(run["seed"]))
 
 
 def records_of(index: dict[str, Any], **options: Any) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
+from lightly.utils.lars import LARS
 from torch import Tensor, nn
 
 from augstudy.core.build import check_choice, check_range
@@ -26,12 +27,15 @@ class Batch:
         index: (B,) crop numbers.
         labels: (B,) where the source has labels.
         step: number of this step since the beginning.
+        blank: views like `views`, of pictures in which nothing has an up (see `data.blank`); only to judge a method
+            that asks for them.
     """
 
     views: list[Tensor]
     index: Tensor
     labels: Tensor | None = None
     step: int = 0
+    blank: list[Tensor] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,10 @@ class Modules(nn.Module, ABC):
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         """Judge the pretext task on held-out crops, in eval mode."""
 
+    def pictures(self, batch: Batch) -> dict[str, Tensor]:
+        """What there is to see after training, by name: (n, 3, h, w), pixels in [-1, 1], from held-out crops."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Method(ABC):
@@ -109,9 +117,10 @@ class Method(ABC):
     Args:
         epochs: passes over the source.
         batch_size: crops in a step; each may give several views.
-        optimizer: "sgd" (with `momentum` and `nesterov`), "adam" or "adamw".
+        optimizer: "sgd" (with `momentum` and `nesterov`), "lars" (the same, each layer's step in proportion to its
+            weights), "adam" or "adamw".
         lr: largest learning rate.
-        momentum: of SGD, or beta1 of Adam.
+        momentum: of SGD and LARS, or beta1 of Adam.
         weight_decay: L2 penalty; decoupled for adamw.
         schedule: "constant", "cosine" (to 0), "steps" (times `gamma` at each of `milestones`) or "exponential"
             (constant until the first milestone, then down to `gamma` at the end).
@@ -135,14 +144,15 @@ class Method(ABC):
     passes: ClassVar[int] = 0  # times that `before_epoch` reads all crops through the encoder
     trains: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = False
+    needs_blank: ClassVar[bool] = False  # is judged on blank pictures too
 
     def __post_init__(self) -> None:
         check_range("epochs", self.epochs, 0)
         check_range("batch_size", self.batch_size, 2)
-        check_choice("optimizer", self.optimizer, ("sgd", "adam", "adamw"))
+        check_choice("optimizer", self.optimizer, ("sgd", "lars", "adam", "adamw"))
         check_range("lr", self.lr, 0)
         check_range("momentum", self.momentum, 0, 0.9999)
-        if self.optimizer == "sgd" and self.nesterov and self.momentum == 0:
+        if self.optimizer in ("sgd", "lars") and self.nesterov and self.momentum == 0:
             raise UserError("nesterov needs momentum, which is 0", "Set nesterov: false, or momentum above 0.")
         check_range("weight_decay", self.weight_decay, 0)
         check_choice("schedule", self.schedule, ("constant", "cosine", "steps", "exponential"))
@@ -164,10 +174,11 @@ class Method(ABC):
         return {name: self.optimizer_for(params) for name, params in modules.groups().items()}
 
     def optimizer_for(self, params: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """The optimiser named by the settings."""
+        """The optimiser named by the settings; LARS is You, Gitman, Ginsburg, 2017, as lightly has it."""
         decay = self.weight_decay
-        if self.optimizer == "sgd":
-            return torch.optim.SGD(params, self.lr, self.momentum, weight_decay=decay, nesterov=self.nesterov)
+        if self.optimizer in ("sgd", "lars"):
+            descent = torch.optim.SGD if self.optimizer == "sgd" else LARS
+            return descent(params, self.lr, self.momentum, weight_decay=decay, nesterov=self.nesterov)
         kind = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
         return kind(params, self.lr, betas=(self.momentum, 0.999), weight_decay=decay)
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import interpolate, leaky_relu
 
 from augstudy.core import rng
 from augstudy.core.build import check_range
@@ -21,7 +21,10 @@ def stages(size: int) -> int:
     """Stride-2 stages between 4 px and `size` px."""
     count = (size // 4).bit_length() - 1
     if size != 4 << count or count < 1:
-        raise UserError(f"bigan needs views of 8, 16, 32, 64, ... px, got {size}", "Set view.size to one of these.")
+        raise UserError(
+            f"bigan makes images of 8, 16, 32, 64, ... px, not of {size}",
+            "Set method.generator_size to one of these, or to 0 and view.size to one.",
+        )
     return count
 
 
@@ -75,13 +78,23 @@ class BiGANModules(Modules):
     def __init__(self, encoder: Encoder, settings: "BiGAN", context: Context) -> None:
         super().__init__(encoder)
         self.settings, self.seed = settings, context.seed
+        self.size = settings.generator_size or context.size
+        if self.size > context.size:
+            what = f"generator_size {self.size} is more than the view's {context.size} px"
+            raise UserError(what, f"Set method.generator_size to at most {context.size}, or view.size to more.")
         self.head = nn.Linear(encoder.width(), settings.latent)
-        self.generator = Generator(settings.latent, context.size, settings.generator_width)
-        self.discriminator = Discriminator(settings.latent, context.size, settings.discriminator_width)
+        self.generator = Generator(settings.latent, self.size, settings.generator_width)
+        self.discriminator = Discriminator(settings.latent, self.size, settings.discriminator_width)
 
     def encode(self, x: Tensor) -> Tensor:
         """(B, 3, h, w) -> (B, latent) in (-1, 1), the support of the prior."""
         return 2 * torch.sigmoid(self.head(self.encoder.embed(x))) - 1
+
+    def small(self, x: Tensor) -> Tensor:
+        """Views as generator and discriminator know them: (B, 3, h, w) -> (B, 3, size, size), antialiased."""
+        if x.shape[-1] == self.size:
+            return x
+        return interpolate(x, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         makers = [*self.encoder.parameters(), *self.head.parameters(), *self.generator.parameters()]
@@ -93,14 +106,12 @@ class BiGANModules(Modules):
         u = rng.uniform(self.seed, "bigan/z", batch.index.to(x.device), self.settings.latent, batch.step)
         z = 2 * u - 1
         made, code = self.generator(z), self.encode(x)
-        logits = self.discriminator(torch.cat((x, made)), torch.cat((code, z)))
+        logits = self.discriminator(torch.cat((self.small(x), made)), torch.cat((code, z)))
         truth = torch.cat((torch.ones(len(x)), torch.zeros(len(x)))).to(x.device)
         return {"discriminator": bce(logits, truth), "makers": bce(logits, 1 - truth)}
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
-        x = batch.views[0]
-        code = self.encode(x)
-        z = 2 * rng.uniform(self.seed, "bigan/held_out", batch.index.to(x.device), self.settings.latent) - 1
+        x, code, z = self._held_out(batch)
         real, fake = self.discriminator(x, code), self.discriminator(self.generator(z), z)
         told = (real.gt(0).float().mean() + fake.le(0).float().mean()).item() / 2
         again = self.generator(code)
@@ -110,6 +121,18 @@ class BiGANModules(Modules):
             Diagnostic("reconstruction error (mean |difference|)", error, other, "lower"),
             Diagnostic("discriminator accuracy", 100 * told, 50.0, unit="%"),
         ]
+
+    def pictures(self, batch: Batch) -> dict[str, Tensor]:
+        """Samples, and crops each followed by its reconstruction."""
+        x, code, z = self._held_out(batch)
+        pairs = torch.stack((x, self.generator(code)), 1)  # (B, 2, 3, size, size)
+        return {"samples": self.generator(z), "reconstructions": pairs.flatten(0, 1)}
+
+    def _held_out(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Crops of the generator's size, their codes, and a z for each."""
+        x = batch.views[0]
+        z = 2 * rng.uniform(self.seed, "bigan/held_out", batch.index.to(x.device), self.settings.latent) - 1
+        return self.small(x), self.encode(x), z
 
 
 @dataclass(frozen=True)
@@ -121,6 +144,8 @@ class BiGAN(Method):
         discriminator_pace: the discriminator's learning rate as a share of `lr`. Published: 1; in trainings of some
             hundred steps a discriminator of the same pace wins before the encoder has learnt anything (two time
             scales: Heusel et al., NeurIPS 2017).
+        generator_size: side in pixels of what the generator makes and the discriminator sees; the encoder sees the view
+            as it is. Published for ImageNet: 64 for views of 112 px. 0 takes the view's size.
         generator_width, discriminator_width: channels of the layer nearest the image; they double with each stage.
 
     Adam with beta1 0.5 and L2 2.5e-5; lr is constant for the first half, then falls to a hundredth.
@@ -139,6 +164,7 @@ class BiGAN(Method):
     gamma: float = 0.01
     latent: int = 200
     discriminator_pace: float = 1.0
+    generator_size: int = 0
     generator_width: int = 64
     discriminator_width: int = 64
 
@@ -146,6 +172,7 @@ class BiGAN(Method):
         super().__post_init__()
         for name in ("latent", "generator_width", "discriminator_width"):
             check_range(name, getattr(self, name), 1)
+        check_range("generator_size", self.generator_size, 0)
         check_range("discriminator_pace", self.discriminator_pace, 0.001, 10)
 
     def modules(self, encoder: Encoder, context: Context) -> BiGANModules:

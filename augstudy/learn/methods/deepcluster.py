@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from augstudy.core import rng
-from augstudy.core.build import check_range
+from augstudy.core.build import check_choice, check_range
 from augstudy.data.corpus import Source
+from augstudy.learn.agreement import nmi
 from augstudy.learn.backbones.base import Encoder, signed
-from augstudy.learn.kmeans import kmeans, pca_whiten
+from augstudy.learn.kmeans import SEEDINGS, kmeans, pca_whiten
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 
 __all__ = ["DeepCluster"]
@@ -23,6 +23,8 @@ class DeepClusterModules(Modules):
 
     labels: Tensor
     previous: Tensor
+    truth: Tensor
+    reseeded: Tensor
 
     def __init__(self, encoder: Encoder, settings: "DeepCluster", context: Context) -> None:
         super().__init__(encoder)
@@ -37,7 +39,8 @@ class DeepClusterModules(Modules):
         self.head = nn.Linear(width, settings.clusters)
         self.register_buffer("labels", torch.full((context.count,), -1))
         self.register_buffer("previous", torch.full((context.count,), -1))
-        self.reseeded = 0
+        self.register_buffer("truth", torch.full((context.count if context.classes else 0,), -1))
+        self.register_buffer("reseeded", torch.zeros((), dtype=torch.long))
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return {"trunk": [*self.encoder.parameters(), *self.hidden.parameters()], "head": [*self.head.parameters()]}
@@ -50,9 +53,13 @@ class DeepClusterModules(Modules):
         """Cluster the whole source anew and start a new classifier, for cluster numbers mean nothing across epochs."""
         seed, s = self.context.seed, self.settings
         x = normalize(pca_whiten(self._features(source), s.pca), dim=1)
-        labels, _, self.reseeded = kmeans(x, s.clusters, s.iterations, seed, f"deepcluster/kmeans/{epoch}")
+        stream = f"deepcluster/kmeans/{epoch}"
+        labels, _, reseeded = kmeans(x, s.clusters, s.iterations, seed, stream, s.seeding)
         self.previous.copy_(self.labels)
         self.labels.copy_(labels)
+        self.reseeded.fill_(reseeded)
+        if len(self.truth) and (truth := source.labels(torch.arange(len(source)))) is not None:
+            self.truth.copy_(truth)
         with rng.torch_seeded(seed, f"deepcluster/head/{epoch}"):
             nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
@@ -63,24 +70,31 @@ class DeepClusterModules(Modules):
 
     @torch.no_grad()
     def _features(self, source: Source) -> Tensor:
-        """Features of the crops as they are, in eval mode: (N, D). Training sees harder views than clustering does."""
+        """Features of the crops' centres, in eval mode: (N, D). Training sees harder views than clustering does."""
         self.eval()
         parts = [
-            self.hidden(self.encoder.embed(signed(source.batch(index))))
+            self.hidden(self.encoder.embed(signed(centre(source.batch(index), self.settings.centre))))
             for index in torch.arange(len(source)).split(512)
         ]
         self.train()
         return torch.cat(parts)
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
-        now, before = self.labels.cpu(), self.previous.cpu()
+        now, seed = self.labels.cpu(), self.context.seed
+        found = []
+        if self.previous[0] >= 0:
+            found.append(nmi("NMI with the epoch before", now, self.previous, seed))
+        if len(self.truth):
+            found.append(nmi("NMI with the labels", now, self.truth, seed))
         share = 100 * torch.bincount(now).max().item() / len(now)
-        found = [Diagnostic("largest cluster", share, 100 / self.settings.clusters, "lower", "%")]
-        if before[0] >= 0:
-            shuffled = before[rng.permutation(self.context.seed, "deepcluster/nmi", len(before))]
-            nmi, chance = (float(normalized_mutual_info_score(now, other)) for other in (before, shuffled))
-            found.insert(0, Diagnostic("NMI with the epoch before", nmi, chance))
-        return [*found, Diagnostic("empty clusters re-seeded", self.reseeded, 0, "lower")]
+        found.append(Diagnostic("largest cluster", share, 100 / self.settings.clusters, "lower", "%"))
+        return [*found, Diagnostic("empty clusters re-seeded", self.reseeded.item(), 0, "lower")]
+
+
+def centre(x: Tensor, side: int) -> Tensor:
+    """The central square of at most this side: (B, 3, h, w) -> (B, 3, min(side, h), min(side, w))."""
+    top, left = (max(0, (length - side) // 2) for length in x.shape[-2:])
+    return x[..., top : top + side, left : left + side]
 
 
 def uniform_over_clusters(labels: Tensor, seed: int, epoch: int) -> Tensor:
@@ -92,14 +106,11 @@ def uniform_over_clusters(labels: Tensor, seed: int, epoch: int) -> Tensor:
     Source: Caron et al., ECCV 2018, section 3.3.
     """
     n = len(labels)
-    clusters = labels.unique()
-    share = n // len(clusters) + 1
+    counts = labels.unique(return_counts=True)[1].tolist()
+    share = n // len(counts) + 1
     order = rng.permutation(seed, "deepcluster/draw", n, epoch)
-    picks = []
-    for cluster in clusters:
-        members = order[labels[order] == cluster]
-        picks.append(members.repeat(-(-share // len(members)))[:share])
-    chosen = torch.cat(picks)
+    groups = order[labels[order].argsort(stable=True)].split(counts)  # each cluster's members in the order drawn
+    chosen = torch.cat([members.repeat(-(-share // len(members)))[:share] for members in groups])
     return chosen[rng.permutation(seed, "deepcluster/order", len(chosen), epoch)][:n]
 
 
@@ -107,15 +118,19 @@ def uniform_over_clusters(labels: Tensor, seed: int, epoch: int) -> Tensor:
 class DeepCluster(Method):
     """Classify crops by the k-means cluster that their features fell in at the start of the epoch.
 
+    The published Sobel front end is a setting of the backbone, not of the method.
+
     Args:
         clusters: K.
         pca: dimensions kept before whitening; then each feature is scaled to length 1.
         iterations: k-means steps.
+        seeding: first centroids: "random" crops, as published, or "k-means++".
+        centre: side in pixels of the central square of a crop that clustering looks at; smaller crops are seen whole.
         hidden: widths of the fully connected layers between encoder and classifier.
         dropout: before each of them.
         head_lr: largest learning rate of the classifier, which starts anew each epoch.
 
-    Source: Caron et al., ECCV 2018, and its released code.
+    Source: Caron et al., ECCV 2018, and its released code (224 px at the centre of 256).
     """
 
     batch_size: int = 256
@@ -125,6 +140,8 @@ class DeepCluster(Method):
     clusters: int = 10000
     pca: int = 256
     iterations: int = 20
+    seeding: str = "random"
+    centre: int = 224
     hidden: tuple[int, ...] = (4096, 4096)
     dropout: float = 0.5
     head_lr: float = 0.05
@@ -135,6 +152,8 @@ class DeepCluster(Method):
         check_range("clusters", self.clusters, 2)
         check_range("pca", self.pca, 1)
         check_range("iterations", self.iterations, 1)
+        check_choice("seeding", self.seeding, SEEDINGS)
+        check_range("centre", self.centre, 8)
         check_range("dropout", self.dropout, 0, 1)
         check_range("head_lr", self.head_lr, 0)
         check_range("lr", self.lr, 1e-12)

@@ -18,6 +18,10 @@ from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modu
 
 __all__ = ["MoCo"]
 
+# Per cent of held-out crops whose positive comes first. From here on the loss has next to nothing to teach: views share
+# a cue, mostly because they are too alike (the MoCo repository's issue 79: 100 % after 20 epochs, and no use).
+EASY = 98.0
+
 
 class Queue(nn.Module):
     """The last `size` keys in a ring; the oldest are overwritten, whatever the batch size.
@@ -58,9 +62,9 @@ class Tower(nn.Module):
 class MoCoModules(Modules):
     """Query tower, key tower that follows it, and the queue."""
 
-    def __init__(self, encoder: Encoder, settings: "MoCo", seed: int) -> None:
+    def __init__(self, encoder: Encoder, settings: "MoCo", context: Context) -> None:
         super().__init__(encoder)
-        self.settings, self.seed = settings, seed
+        self.settings, self.context = settings, context
         width = encoder.width()
         if settings.mlp:
             head: nn.Module = MoCoProjectionHead(
@@ -102,15 +106,17 @@ class MoCoModules(Modules):
 
     def _shuffled_keys(self, views: Tensor, step: int) -> Tensor:
         """Keys made in another order than queries, so that batch statistics do not tell which belong together."""
-        order = rng.permutation(self.seed, "moco/shuffle", len(views), step).to(views.device)
+        order = rng.permutation(self.context.seed, "moco/shuffle", len(views), step).to(views.device)
         keys = self._split(self.key, views[order])
         return keys[order.argsort()]
 
     def _follow(self) -> None:
-        """The key tower's weights move towards the query's."""
-        pairs = zip(self.key.parameters(), self.query.parameters(), strict=True)
-        for k, q in pairs:
-            k.lerp_(q, 1 - self.settings.ema)
+        """The key tower's weights and batch norm statistics move towards the query's; counters are the query's."""
+        for k, q in zip(state_of(self.key), state_of(self.query), strict=True):
+            if k.is_floating_point():
+                k.lerp_(q, 1 - self.settings.ema)
+            else:
+                k.copy_(q)  # a mean of counters would be rounded down for ever
 
     def after_step(self) -> None:
         assert self.fresh is not None
@@ -119,15 +125,28 @@ class MoCoModules(Modules):
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         q, k = self.query(batch.views[0]), self.key(batch.views[1])
         logits = self._logits(q, k)
-        target = torch.zeros(len(q), dtype=torch.long, device=q.device)
         size = logits.shape[1]
-        return [
-            Diagnostic("InfoNCE loss", cross_entropy(logits, target).item(), math.log(size), "lower", "nats"),
-            Diagnostic(
-                "top-1 of the positive", 100 * logits.argmax(1).eq(0).float().mean().item(), 100 / size, unit="%"
-            ),
+        loss = cross_entropy(logits, q.new_zeros(len(q), dtype=torch.long)).item()
+        top1 = 100 * logits.argmax(1).eq(0).float().mean().item()
+        cosines = logits * self.settings.temperature
+        positive, negative = cosines[:, 0].mean().item(), cosines[:, 1:].mean().item()
+        found = [
+            Diagnostic("InfoNCE loss", loss, math.log(size), "lower", "nats"),
+            Diagnostic("top-1 of the positive", top1, 100 / size, unit="%"),
             Diagnostic("std of embeddings", float(std_of_l2_normalized(q)), 0.0),
+            Diagnostic("cosine of positives", positive, negative),
+            Diagnostic("cosine of negatives", negative, 0.0, "lower"),
+            Diagnostic("task too easy", float(top1 >= EASY), 0.0, "lower"),
         ]
+        if self.settings.queue > self.context.count:
+            own = self.settings.queue / self.context.count
+            found.append(Diagnostic("own old keys among a crop's negatives", own, 0.0, "lower"))
+        return found
+
+
+def state_of(tower: nn.Module) -> list[Tensor]:
+    """All parameters and buffers, without gradient."""
+    return [*(p.detach() for p in tower.parameters()), *tower.buffers()]
 
 
 @dataclass(frozen=True)
@@ -172,4 +191,4 @@ class MoCo(Method):
         check_range("bn_splits", self.bn_splits, 1, self.batch_size // 2)
 
     def modules(self, encoder: Encoder, context: Context) -> MoCoModules:
-        return MoCoModules(encoder, self, context.seed)
+        return MoCoModules(encoder, self, context)

@@ -94,7 +94,52 @@ def test_channels_double_with_each_stage_from_the_image():
 
 
 @pytest.mark.parametrize("size", [4, 12, 24, 30, 33, 100])
-def test_another_size_says_what_and_what_to_do(size, run_of):
-    with pytest.raises(UserError, match=f"views of 8, 16, 32, 64, ... px, got {size}") as caught:
-        BiGAN(**SMALL).modules(run_of("bigan").backbone.encoder(), Context(0, size, 48))
+@pytest.mark.parametrize("key", ["view", "generator"])
+def test_another_size_says_what_and_what_to_do(size, key, run_of):
+    method, view = (BiGAN(**SMALL), size) if key == "view" else (BiGAN(**SMALL, generator_size=size), 128)
+    with pytest.raises(UserError, match=f"images of 8, 16, 32, 64, ... px, not of {size}") as caught:
+        method.modules(run_of("bigan").backbone.encoder(), Context(0, view, 48))
     assert "view.size" in caught.value.fix
+    assert "method.generator_size" in caught.value.fix
+
+
+@pytest.fixture
+def two_sizes(run_of):
+    """An encoder of 28 px views with a generator of 16 px, as 112 and 64 are on ImageNet."""
+    torch.manual_seed(0)
+    return BiGAN(**SMALL, generator_size=16).modules(run_of("bigan").backbone.encoder(), Context(0, 28, 48)).train()
+
+
+def test_encoder_sees_the_view_and_the_discriminator_a_smaller_one(two_sizes):
+    batch = Batch([torch.rand(6, 3, 28, 28) * 2 - 1], torch.arange(6))
+    sides = []
+    two_sizes.encoder.register_forward_pre_hook(lambda module, given: sides.append(given[0].shape[-1]))
+    _, x, _, _ = seen(two_sizes.eval(), batch)
+    assert sides == [28]
+    assert x.shape == (12, 3, 16, 16)
+    torch.testing.assert_close(x[:6], two_sizes.small(batch.views[0]))
+
+
+def test_smaller_views_are_antialiased(two_sizes):
+    stripes = torch.ones(1, 3, 64, 64)
+    stripes[..., ::2] = -1
+    assert two_sizes.small(stripes).abs().max() < 0.1
+    flat = torch.full((1, 3, 28, 28), 0.3)
+    torch.testing.assert_close(two_sizes.small(flat), torch.full((1, 3, 16, 16), 0.3))
+    same = torch.rand(1, 3, 16, 16)
+    assert two_sizes.small(same) is same
+
+
+def test_a_generator_larger_than_the_view_is_refused(run_of):
+    with pytest.raises(UserError, match="generator_size 64 is more than the view's 32 px"):
+        BiGAN(**SMALL, generator_size=64).modules(run_of("bigan").backbone.encoder(), Context(0, 32, 48))
+
+
+def test_pictures_are_samples_and_crops_each_before_its_reconstruction(two_sizes):
+    batch = Batch([torch.rand(6, 3, 28, 28) * 2 - 1], torch.arange(6))
+    with torch.no_grad():
+        pictures = two_sizes.eval().pictures(batch)
+        again = two_sizes.generator(two_sizes.encode(batch.views[0]))
+    assert pictures["samples"].shape == (6, 3, 16, 16)
+    assert torch.equal(pictures["reconstructions"][::2], two_sizes.small(batch.views[0]))
+    torch.testing.assert_close(pictures["reconstructions"][1::2], again)

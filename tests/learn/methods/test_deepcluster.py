@@ -1,12 +1,13 @@
 """Laws of DeepCluster."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augstudy.learn.backbones.base import fingerprint, signed
-from augstudy.learn.methods.deepcluster import uniform_over_clusters
+from augstudy.learn.methods.deepcluster import centre, uniform_over_clusters
 
 
 @given(labels=st.lists(st.integers(0, 6), min_size=1, max_size=80), epoch=st.integers(0, 3))
@@ -61,10 +62,14 @@ def test_an_epoch_starts_with_new_labels_and_a_new_head(deepcluster):
     assert 0.005 < modules.head.weight.std() < 0.015
 
 
-def test_the_head_has_no_momentum_that_would_carry_over(deepcluster):
-    _, _, optimizers = deepcluster
-    assert optimizers["head"].param_groups[0]["momentum"] == 0
-    assert optimizers["trunk"].param_groups[0]["momentum"] > 0
+def test_nothing_of_the_heads_optimiser_carries_over_to_the_next_epoch(deepcluster):
+    """A new optimiser each epoch, as published, is this one: it keeps no state."""
+    pretraining, modules, optimizers = deepcluster
+    modules.before_epoch(0, pretraining.source)
+    pretraining._step(pretraining._batch(torch.arange(16), 0), modules, optimizers)
+    kept = {name: [v for s in o.state.values() for v in s.values() if v is not None] for name, o in optimizers.items()}
+    assert not kept["head"]
+    assert kept["trunk"]
 
 
 def test_features_are_read_in_eval_mode_in_order_from_crops_as_they_are(deepcluster):
@@ -84,9 +89,10 @@ def test_loss_asks_each_crop_for_the_cluster_it_fell_in(deepcluster):
     modules.eval()
     batch = pretraining._batch(torch.tensor([5, 3, 40, 3]), 0)
     with torch.no_grad():
-        logits = modules.head(modules.last(modules.hidden(modules.encoder.embed(batch.views[0]))))
-    expected = -logits.log_softmax(1)[torch.arange(4), modules.labels[[5, 3, 40, 3]]].mean()
-    torch.testing.assert_close(modules.loss(batch).detach(), expected)
+        logits = modules.head(modules.last(modules.hidden(modules.encoder.embed(batch.views[0])))).double().numpy()
+    clusters = modules.labels[[5, 3, 40, 3]].tolist()
+    losses = [np.log(np.exp(row).sum()) - row[cluster] for row, cluster in zip(logits, clusters, strict=True)]
+    assert modules.loss(batch).item() == pytest.approx(np.mean(losses), rel=1e-5)
 
 
 def test_agreement_with_the_epoch_before_is_told_from_the_second_epoch_on(deepcluster):
@@ -111,3 +117,44 @@ def test_equal_clusterings_agree_completely(deepcluster):
 def test_more_clusters_than_crops_are_no_obstacle(training):
     pretraining = training("deepcluster", "method.clusters=100", "method.epochs=1")
     pretraining(lambda *words: None)
+
+
+def test_the_centre_is_what_torchvision_cuts_out():
+    x = torch.rand(2, 3, 9, 12)
+    for side in (1, 4, 7):
+        assert centre(x, side).shape == (2, 3, side, side)
+    assert torch.equal(centre(x, 5), x[..., 2:7, 3:8])
+    assert torch.equal(centre(x, 224), x)
+
+
+def test_clustering_looks_at_the_centre_of_larger_crops(training):
+    pretraining = training("deepcluster", "method.centre=16")  # of crops of 32 px
+    modules, _ = pretraining._make()
+    x = modules._features(pretraining.source)
+    crops = signed(pretraining.source.batch(torch.arange(len(pretraining.source))))[..., 8:24, 8:24]
+    modules.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(x, modules.hidden(modules.encoder.embed(crops)), rtol=1e-4, atol=1e-5)
+
+
+def test_agreement_with_labels_is_a_curve_of_its_own_where_there_are_any(training):
+    pretraining = training("deepcluster", "rows=[{label: one, method: deepcluster, data: full}]")
+    modules, _ = pretraining._make()
+    source = pretraining.source
+    for epoch in range(2):
+        modules.before_epoch(epoch, source)
+    modules.labels.copy_(source.labels(torch.arange(len(source))))  # clusters that are the classes
+    found = {d.metric: d for d in pretraining._judge(modules)}
+    assert found["NMI with the labels"].value == pytest.approx(1)
+    assert found["NMI with the labels"].chance < 0.5
+    assert found["NMI with the epoch before"].value < 1
+
+
+def test_k_means_begins_as_the_settings_say(training):
+    labels = []
+    for seeding in ("random", "k-means++"):
+        pretraining = training("deepcluster", "method.clusters=12", f"method.seeding={seeding}")
+        modules, _ = pretraining._make()
+        modules.before_epoch(0, pretraining.source)
+        labels.append(modules.labels.clone())
+    assert not torch.equal(*labels)

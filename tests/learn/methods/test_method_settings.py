@@ -4,10 +4,13 @@ import math
 
 import pytest
 import torch
+from lightly.utils.lars import LARS
 from torch import nn
 
 from augstudy.core.errors import UserError
 from augstudy.learn.methods.bigan import BiGAN
+from augstudy.learn.methods.deepcluster import DeepCluster
+from augstudy.learn.methods.deepcluster_v2 import DeepClusterV2
 from augstudy.learn.methods.moco import MoCo
 from augstudy.learn.methods.rotnet import RotNet
 
@@ -54,7 +57,8 @@ def test_published_schedules():
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
+    ("optimizer", "kind"),
+    [("sgd", torch.optim.SGD), ("lars", LARS), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)],
 )
 def test_optimizer_is_the_one_named_with_the_settings_given(optimizer, kind):
     made = RotNet(optimizer=optimizer, lr=0.3, momentum=0.7, weight_decay=0.01).optimizer_for(
@@ -63,7 +67,7 @@ def test_optimizer_is_the_one_named_with_the_settings_given(optimizer, kind):
     assert type(made) is kind
     assert made.defaults["lr"] == 0.3
     assert made.defaults["weight_decay"] == 0.01
-    assert (made.defaults["momentum"] if optimizer == "sgd" else made.defaults["betas"][0]) == 0.7
+    assert (made.defaults["momentum"] if optimizer in ("sgd", "lars") else made.defaults["betas"][0]) == 0.7
 
 
 @pytest.mark.parametrize(
@@ -96,3 +100,24 @@ def test_a_setting_out_of_range_is_named(wrong):
 def test_a_moco_setting_out_of_range_is_named(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         MoCo(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong"),
+    [
+        (BiGAN, {"latent": 0}),
+        (BiGAN, {"generator_size": -1}),
+        (DeepCluster, {"clusters": 1}),
+        (DeepCluster, {"centre": 4}),
+        (DeepCluster, {"seeding": "best"}),
+        (DeepClusterV2, {"prototypes": ()}),
+        (DeepClusterV2, {"prototypes": (3000, 1)}),
+        (DeepClusterV2, {"temperature": 0.0}),
+        (DeepClusterV2, {"dim": 0}),
+        (DeepClusterV2, {"seeding": "best"}),
+    ],
+)
+def test_a_setting_of_another_method_out_of_range_is_named(method, wrong):
+    with pytest.raises(UserError, match=next(iter(wrong))) as caught:
+        method(**wrong)
+    assert caught.value.fix

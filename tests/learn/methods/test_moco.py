@@ -169,3 +169,52 @@ def test_head_is_linear_in_version_1_and_has_two_layers_in_version_2(run_of, mlp
     linear = [m for m in modules.query.head.modules() if isinstance(m, torch.nn.Linear)]
     assert len(linear) == (2 if mlp else 1)
     assert linear[-1].out_features == 6
+
+
+@pytest.mark.parametrize("ema", [0, 0.25, 0.9, 1])
+def test_batch_norm_statistics_follow_too_and_counters_are_copied(training, ema):
+    modules, _ = made(training, f"method.ema={ema}", "method.head_norm=true")
+    for i, buffer in enumerate(modules.query.buffers()):
+        buffer.copy_(torch.full_like(buffer, 3 + i))
+    keys, queries = ([b.double().numpy() for b in tower.buffers()] for tower in (modules.key, modules.query))
+    modules._follow()
+    counters = 0
+    for b, k, q in zip(modules.key.buffers(), keys, queries, strict=True):
+        expected = ema * k + (1 - ema) * q if b.is_floating_point() else q
+        np.testing.assert_allclose(b.numpy(), expected, rtol=1e-6)
+        counters += not b.is_floating_point()
+    assert 0 < counters < len(keys)
+
+
+def test_cosines_are_those_of_the_pairs_and_of_the_queue(training):
+    pretraining = training("moco")
+    modules, _ = pretraining._make()
+    found = {d.metric: d for d in pretraining._judge(modules)}
+    batch = pretraining._batch(pretraining.source.held_out(512), 0)
+    with torch.no_grad():
+        q, k = modules.query(batch.views[0]).double().numpy(), modules.key(batch.views[1]).double().numpy()
+    negative = (q @ modules.queue.keys.double().numpy().T).mean()
+    assert found["cosine of positives"].value == pytest.approx((q * k).sum(1).mean(), rel=1e-4)
+    assert found["cosine of positives"].chance == pytest.approx(negative, abs=1e-5)
+    assert found["cosine of negatives"].value == pytest.approx(negative, abs=1e-5)
+
+
+def test_views_that_are_all_but_equal_are_called_too_easy(training):
+    pretraining = training("moco", "method.queue=64")
+    modules, _ = pretraining._make()
+    x = pretraining._batch(pretraining.source.held_out(128), 0).views[0]
+    modules.eval().queue.push(modules.key(x[64:]))
+    flags = []
+    for second in (x[:64], x[:64].roll(1, 0)):
+        found = modules.diagnostics(Batch([x[:64], second], torch.arange(64)))
+        flags += [d.value for d in found if d.metric == "task too easy"]
+    assert flags == [1, 0]
+
+
+@pytest.mark.parametrize(("queue", "warned"), [(32, False), (48, False), (96, True)])
+def test_a_queue_larger_than_the_corpus_is_told(training, queue, warned):
+    pretraining = training("moco", f"method.queue={queue}")  # 48 crops
+    modules, _ = pretraining._make()
+    found = {d.metric: d.value for d in pretraining._judge(modules)}
+    assert ("own old keys among a crop's negatives" in found) == warned
+    assert not warned or found["own old keys among a crop's negatives"] == 2

@@ -1,0 +1,29 @@
+"""Laws of the supervised reference."""
+
+import numpy as np
+import pytest
+import torch
+
+
+def test_loss_is_cross_entropy_of_the_labels(training):
+    pretraining = training("supervised")
+    modules, _ = pretraining._make()
+    batch = pretraining._batch(torch.arange(8), 0)
+    modules.eval()
+    with torch.no_grad():
+        logits = modules.head(modules.encoder.embed(batch.views[0])).double().numpy()
+    losses = [np.log(np.exp(row).sum()) - row[label] for row, label in zip(logits, batch.labels.tolist(), strict=True)]
+    assert modules.loss(batch).item() == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_accuracy_is_of_images_that_are_not_trained_on(training):
+    pretraining = training("supervised")
+    modules, _ = pretraining._make()
+    index = pretraining.source.held_out(512)
+    batch = pretraining._batch(index, 0)
+    modules.eval()
+    with torch.no_grad():
+        guess = modules.head(modules.encoder.embed(batch.views[0])).argmax(1).numpy()
+    [found] = pretraining._judge(modules)
+    assert found.value == pytest.approx(100 * np.mean(guess == batch.labels.numpy()))
+    assert found.chance == pytest.approx(100 / 3)
