@@ -22,7 +22,7 @@ def inspect(laboratory: Laboratory) -> list[dict[str, Any]]:
         count = len(laboratory.source(plan)) if run.method.trains else 0
         rows[key] = {
             "row": ", ".join([run.label, *(f"{k}={v}" for k, v in run.axes.items())]),
-            "data": plan.image.label if plan.image else run.data,
+            "data": run.data if plan.pictures == "-" else plan.pictures,
             "weights": sum(p.numel() for p in encoder.parameters()),
             "crops": count,
             "epochs": run.method.epochs,

@@ -41,7 +41,7 @@ def test_order_is_shuffled_and_changes_with_the_epoch():
 @pytest.fixture
 def deepcluster(training):
     pretraining = training("deepcluster", "method.clusters=6", "method.hidden=[10]")
-    modules, optimizers = pretraining._make()
+    modules, optimizers = pretraining.make()
     return pretraining, modules, optimizers
 
 
@@ -51,7 +51,7 @@ def test_an_epoch_starts_with_new_labels_and_a_new_head(deepcluster):
     modules.before_epoch(0, source)
     first, labels = modules.head.weight.detach().clone(), modules.labels.clone()
     assert fingerprint(modules.encoder) == trunk  # clustering only looks
-    batch = pretraining._batch(torch.arange(16), 0)
+    batch = pretraining.batch(torch.arange(16), 0)
     for _ in range(3):
         pretraining._step(batch, modules, optimizers)
     modules.before_epoch(1, source)
@@ -82,7 +82,7 @@ def test_loss_asks_each_crop_for_the_cluster_it_fell_in(deepcluster):
     pretraining, modules, _ = deepcluster
     modules.before_epoch(0, pretraining.source)
     modules.eval()
-    batch = pretraining._batch(torch.tensor([5, 3, 40, 3]), 0)
+    batch = pretraining.batch(torch.tensor([5, 3, 40, 3]), 0)
     with torch.no_grad():
         logits = modules.head(modules.last(modules.hidden(modules.encoder.embed(batch.views[0]))))
     expected = -logits.log_softmax(1)[torch.arange(4), modules.labels[[5, 3, 40, 3]]].mean()

@@ -11,7 +11,7 @@ from augstudy.learn.methods.moco import MoCo, Queue
 
 
 def made(training, *overrides, seed=0):
-    modules, optimizers = training("moco", *overrides, seed=seed)._make()
+    modules, optimizers = training("moco", *overrides, seed=seed).make()
     return modules.train(), optimizers
 
 
@@ -145,7 +145,7 @@ def test_towers_start_equal_and_only_one_is_trained(training):
 
 def test_diagnostics_put_the_loss_beside_the_log_of_the_number_of_candidates(training):
     pretraining = training("moco", "method.queue=31")
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     found = {d.metric: d for d in pretraining._judge(modules)}
     assert found["InfoNCE loss"].chance == pytest.approx(np.log(32))
     assert found["top-1 of the positive"].chance == pytest.approx(100 / 32)
@@ -153,7 +153,7 @@ def test_diagnostics_put_the_loss_beside_the_log_of_the_number_of_candidates(tra
 
 def test_a_collapsed_embedding_shows_as_no_spread(training):
     pretraining = training("moco")
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     last = [m for m in modules.query.head.modules() if isinstance(m, torch.nn.Linear)][-1]
     torch.nn.init.zeros_(last.weight)
     torch.nn.init.ones_(last.bias)

@@ -25,17 +25,17 @@ def test_every_image_comes_in_all_four(training):
 
 def test_loss_is_log_4_for_a_head_that_knows_nothing(training):
     pretraining = training("rotnet")
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     torch.nn.init.zeros_(modules.head.weight)
     torch.nn.init.zeros_(modules.head.bias)
-    loss = modules.loss(pretraining._batch(torch.arange(8), 0))
+    loss = modules.loss(pretraining.batch(torch.arange(8), 0))
     torch.testing.assert_close(loss, torch.tensor(4.0).log())
 
 
 def test_a_single_batch_can_be_learnt(training):
     pretraining = training("rotnet", "method.lr=0.05")
-    modules, optimizers = pretraining._make()
-    batch = pretraining._batch(torch.arange(8), 0)
+    modules, optimizers = pretraining.make()
+    batch = pretraining.batch(torch.arange(8), 0)
     pretraining._set_lr(optimizers, 0.0)
     losses = [pretraining._step(batch, modules, optimizers).item() for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
