@@ -12,7 +12,7 @@ from augstudy.core.errors import UserError, nearest
 from augstudy.data.corpus import Recipe
 from augstudy.learn.backbones.base import Backbone
 from augstudy.learn.methods.base import Method
-from augstudy.study.regimes import Data, Image, Images, regime
+from augstudy.study.regimes import CROPPED, Data, Image, Images, regime
 from augstudy.study.sections import SECTIONS, STANDARD, as_sections, check_methods, family, named, view_of
 
 __all__ = ["Run", "Study", "expand"]
@@ -99,7 +99,7 @@ class Run:
     @property
     def cropped(self) -> bool:
         """Whether it is trained on a corpus of crops."""
-        return self.data in ("single_image", "images")
+        return self.data in CROPPED
 
     def identity(self, content: str, precision: str) -> dict[str, Any]:
         """What the encoder depends on; `content` names the pixels. Labels, probes and figures are not in it."""
@@ -212,7 +212,7 @@ class _Row:
             known = {key for each in self.families for key in settings(family(each, self.where))}
             return bool(method.trains) and name in {"name", *known}
         if section == "corpus":
-            return self.data in ("single_image", "images")
+            return self.data in CROPPED
         if section == "image":
             return self.data == "single_image"
         return section == "backbone"

@@ -8,9 +8,10 @@ from augstudy.core.build import build
 from augstudy.core.errors import UserError, nearest
 from augstudy.learn.methods.base import Method
 
-__all__ = ["Data", "Image", "Images", "regime"]
+__all__ = ["CROPPED", "Data", "Image", "Images", "regime"]
 
 WORDS = ("none", "single_image", "full")
+CROPPED = ("single_image", "images")  # trained on a corpus of crops
 
 
 @dataclass(frozen=True)
