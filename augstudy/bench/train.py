@@ -7,6 +7,7 @@ from itertools import count
 import lightly
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from augstudy.augment.cpu.threads import cores
 from augstudy.bench.base import Bench, Job, Line, Settings, Side, race
@@ -44,19 +45,25 @@ class Train(Bench):
         """One line for each size and method."""
         used = picture(settings.image)
         image = load_image(used.path)
-        runs = [preset_run(self.scale, m, size) for size in settings.sizes or (None,) for m in self.methods]
-        for run in runs:
-            loop = loop_of(part_of(run, self.parts, self.parts + WARM), image, settings.place)
-            ours, compute = Side("ours", Epochs(loop)), Side("compute", Steps(loop))
-            name = f"lightly {lightly.__version__}'s transform, {cores()} workers"
-            rates = race(
-                [ours, Side(name, LightlyEpoch(loop, run.view)), compute], 0, loop.fabric.device, WARM, self.parts
-            )
-            more = {"compute_per_s": rates["compute"], "compute_share": rates["ours"] / rates["compute"]}
-            more |= {"crop_size": run.recipe.size, "batch": run.method.batch_size, "crops": run.recipe.count}
-            more |= {"image": used.label, "threads": torch.get_num_threads()}
-            key = {"method": run.method_name, "size": run.view.size}
-            yield Line("train", key, settings.place, rates["ours"], name, rates[name], more)
+        for run in [preset_run(self.scale, m, size) for size in settings.sizes or (None,) for m in self.methods]:
+            yield self._line(run, image, used.label, settings.place)
+
+    def _line(self, run: Run, image: Tensor, label: str, device: torch.device) -> Line:
+        loop = loop_of(part_of(run, self.parts, self.parts + WARM), image, device)
+        name = f"lightly {lightly.__version__}'s transform, {cores()} workers"
+        sides = [Side("ours", Epochs(loop)), Side(name, LightlyEpoch(loop, run.view)), Side("compute", Steps(loop))]
+        rates = race(sides, 0, device, WARM, self.parts)
+        more = {
+            "compute_per_s": rates["compute"],
+            "compute_share": rates["ours"] / rates["compute"],
+            "crop_size": run.recipe.size,
+            "batch": run.method.batch_size,
+            "crops": run.recipe.count,
+            "image": label,
+            "threads": torch.get_num_threads(),
+        }
+        key = {"method": run.method_name, "size": run.view.size}
+        return Line("train", key, device, rates["ours"], name, rates[name], more)
 
 
 def preset_run(scale: str, method: str, size: int | None = None) -> Run:
@@ -78,7 +85,7 @@ def part_of(run: Run, parts: int, epochs: int) -> Run:
 
 
 def loop_of(
-    run: Run, image: torch.Tensor, device: torch.device, precision: str = "32-true", speed: Speed | None = None
+    run: Run, image: Tensor, device: torch.device, precision: str = "32-true", speed: Speed | None = None
 ) -> Loop:
     """The training loop of a run, as `augstudy run` makes it."""
     fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
@@ -121,7 +128,7 @@ class Steps(Job):
                     optimizer.zero_grad()
                 with self.loop.fabric.autocast():
                     loss = modules.loss(batch)
-                assert isinstance(loss, torch.Tensor)
+                assert isinstance(loss, Tensor)
                 loss.backward()
                 for optimizer in optimizers.values():
                     optimizer.step()
