@@ -178,7 +178,7 @@ def figures(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(metavar="BENCH", help="What to measure: crops, views, train or speed.")],
+    name: Annotated[str, typer.Argument(metavar="BENCH", help="What to measure: crops, views, train or compute.")],
     sizes: Annotated[
         list[int] | None,
         typer.Option("--size", metavar="PX", help="Side in pixels, may be repeated; a bench has its own."),

@@ -16,7 +16,7 @@ from augstudy.bench.references.pipeline import LightlyEpoch
 from augstudy.core.store import read_yaml
 from augstudy.data.corpus import Corpus
 from augstudy.data.images import load_image
-from augstudy.learn.loop import Loop, Speed
+from augstudy.learn.loop import Compute, Loop
 from augstudy.study.compose import configs_folder, presets
 from augstudy.study.plan import Run, Study, expand
 from augstudy.study.sections import SECTIONS
@@ -85,13 +85,13 @@ def part_of(run: Run, parts: int, epochs: int) -> Run:
 
 
 def loop_of(
-    run: Run, image: Tensor, device: torch.device, precision: str = "32-true", speed: Speed | None = None
+    run: Run, image: Tensor, device: torch.device, precision: str = "32-true", compute: Compute | None = None
 ) -> Loop:
     """The training loop of a run, as `augstudy run` makes it."""
     fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
     source = Corpus(image, run.recipe, run.seed, fabric.device)
-    view, speed = run.view, speed or Speed()
-    return Loop(run.method, run.backbone, source, view.graph(), view.size, run.seed, fabric, speed=speed)
+    view, compute = run.view, compute or Compute()
+    return Loop(run.method, run.backbone, source, view.graph(), view.size, run.seed, fabric, compute=compute)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Backbone, Encoder, signed
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 
-__all__ = ["Loop", "Report", "Speed"]
+__all__ = ["Compute", "Loop", "Report"]
 
 HELD_OUT = 512  # crops on which the pretext task is judged after each epoch
 AHEAD_CPU, AHEAD = 1 << 19, 1 << 24  # pixels of a view that are made in one call
@@ -25,14 +25,14 @@ Report = Callable[[int, int, str], None]  # steps done, steps in all, a word on 
 
 
 @dataclass(frozen=True)
-class Speed:
+class Compute:
     """How the same training is computed. Both move its last bits at most, so neither is part of a run's hash.
 
     Args:
         channels_last: pixels of networks and views lie with their channels side by side.
         compile: encoders run through torch.compile, which takes a minute to begin with.
 
-    The defaults are what was fastest on two cores (docs/benchmarks.md); `augstudy bench speed` measures other devices.
+    The defaults are what was fastest on two cores; `augstudy bench compute` measures other devices.
     """
 
     channels_last: bool = True
@@ -55,7 +55,7 @@ class Loop:
         seed: keys weights, order and views.
         fabric: device and precision.
         classes: labels of the source, 0 without.
-        speed: memory format and compiler.
+        compute: memory format and compiler.
     """
 
     method: Method
@@ -66,7 +66,7 @@ class Loop:
     seed: int
     fabric: Fabric
     classes: int = 0
-    speed: Speed = field(default_factory=Speed)
+    compute: Compute = field(default_factory=Compute)
 
     def make(self) -> tuple[Modules, dict[str, torch.optim.Optimizer]]:
         """Networks whose first weights depend on the seed alone: every method starts from the same encoder."""
@@ -75,8 +75,8 @@ class Loop:
         context = Context(self.seed, self.size, len(self.source), self.classes)
         with rng.torch_seeded(self.seed, "weights/heads"):
             modules = self.method.modules(encoder, context)
-        modules.to(self.fabric.device).to(memory_format=self.speed.memory_format)
-        if self.speed.compile:
+        modules.to(self.fabric.device).to(memory_format=self.compute.memory_format)
+        if self.compute.compile:
             for encoder in (m for m in modules.modules() if isinstance(m, Encoder)):
                 encoder.compile()  # in place: names of weights stay as they are
         return modules, self.method.optimizers(modules)
@@ -130,7 +130,7 @@ class Loop:
     def batch(self, index: Tensor, epoch: int, step: int = 0) -> Batch:
         """The views of these crops in this epoch."""
         views = [
-            signed(self.source.view(index, self.graph, epoch, v)).contiguous(memory_format=self.speed.memory_format)
+            signed(self.source.view(index, self.graph, epoch, v)).contiguous(memory_format=self.compute.memory_format)
             for v in range(self.method.views)
         ]
         return Batch(views, index, self.source.labels(index), step)

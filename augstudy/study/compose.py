@@ -26,7 +26,7 @@ from augstudy.study.sections import SECTIONS, family
 __all__ = ["compose", "configs_folder", "presets"]
 
 ROW_SECTIONS = (*SECTIONS, "image")
-MAPPINGS = (*SECTIONS, "methods", "features", "speed", "sweep")
+MAPPINGS = (*SECTIONS, "methods", "features", "compute", "sweep")
 
 
 @cache

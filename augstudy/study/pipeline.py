@@ -29,7 +29,7 @@ from augstudy.evaluate.features import Extraction
 from augstudy.evaluate.probes.base import Probe
 from augstudy.learn.checkpoint import load_encoder, save_encoder
 from augstudy.learn.loggers import Loggers
-from augstudy.learn.loop import Speed
+from augstudy.learn.loop import Compute
 from augstudy.learn.methods.base import Diagnostic
 from augstudy.learn.pretrain import Pretraining
 from augstudy.study.compose import presets
@@ -73,7 +73,7 @@ class Laboratory:
         if study.device == "cuda" and not torch.cuda.is_available():
             raise UserError("device: cuda, but torch sees no CUDA device here", "Set device=auto or device=cpu.")
         check_choice("precision", study.precision, PRECISIONS)
-        self.speed = build(Speed, study.speed, f"{study.name}: speed")
+        self.compute = build(Compute, study.compute, f"{study.name}: compute")
         self.loggers = Loggers(study.loggers, study.name)
         for run in self.runs:
             self.stock.image(run)
@@ -149,7 +149,7 @@ class Laboratory:
             run.seed,
             self.fabric,
             len(self.labelled.classes) if run.data == "full" else 0,
-            self.speed,
+            self.compute,
             folder=folder,
             loggers=replace(self.loggers, run=f"{run.label}, seed {run.seed}"),
         )

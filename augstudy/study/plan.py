@@ -37,7 +37,7 @@ class Study:
         figures: what is drawn.
         device: "auto", "cpu" or "cuda".
         precision: Lightning Fabric's name for it, such as "32-true" or "bf16-mixed".
-        speed: how training is computed (see `Speed`).
+        compute: how training is computed (see `Compute`).
         loggers: where training curves go (see `Loggers`).
         overrides: dotted key -> value, from the command line; they beat everything else.
         command: what was typed to run it.
@@ -62,7 +62,7 @@ class Study:
     figures: tuple[str, ...] = ()
     device: str = "auto"
     precision: str = "32-true"
-    speed: dict[str, Any] = field(default_factory=dict)
+    compute: dict[str, Any] = field(default_factory=dict)
     loggers: tuple[str, ...] = ("csv", "tensorboard")
     overrides: dict[str, Any] = field(default_factory=dict)
     command: str = ""

@@ -1,4 +1,4 @@
-"""`bench train` and `bench speed`: the lines, and that the sides do the same work."""
+"""`bench train` and `bench compute`: the lines, and that the sides do the same work."""
 
 import pytest
 import torch
@@ -6,8 +6,8 @@ import torch
 from augstudy.augment.views.standard import Standard
 from augstudy.bench import train
 from augstudy.bench.base import Settings
+from augstudy.bench.compute import WAYS, Ways
 from augstudy.bench.references import pipeline
-from augstudy.bench.speed import WAYS, Ways
 from augstudy.bench.train import Epochs, Steps, Train, loop_of, part_of, preset_run
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ import torch
 
 from augstudy.learn import loop as loops
 from augstudy.learn.backbones.base import Encoder, fingerprint
-from augstudy.learn.loop import Speed
+from augstudy.learn.loop import Compute
 
 
 def silent(done, total, note):
@@ -50,8 +50,8 @@ def test_how_many_views_are_made_ahead_does_not_change_the_encoder(training, mon
     assert fingerprint(alone) == fingerprint(encoder)
 
 
-def weights_after(loop, speed):
-    loop = replace(loop, speed=speed)
+def weights_after(loop, compute):
+    loop = replace(loop, compute=compute)
     modules, optimizers = loop.make()
     loop.epoch(0, modules, optimizers, silent)
     return {name: value for name, value in modules.encoder.state_dict().items() if value.is_floating_point()}
@@ -59,14 +59,14 @@ def weights_after(loop, speed):
 
 def test_the_memory_format_changes_last_bits_only(training):
     loop = training("rotnet", "method.epochs=1")
-    states = [weights_after(loop, Speed(channels_last=last)) for last in (True, False)]
+    states = [weights_after(loop, Compute(channels_last=last)) for last in (True, False)]
     for name, value in states[0].items():
         torch.testing.assert_close(states[1][name], value, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_networks_and_views_have_the_memory_format_asked_for(channels_last, training):
-    loop = replace(training("moco"), speed=Speed(channels_last=channels_last))
+    loop = replace(training("moco"), compute=Compute(channels_last=channels_last))
     weight = loop.make()[0].encoder.blocks["conv2"][0].weight
     view = loop.batch(torch.arange(4), 0).views[0]
     for x in (weight, view):
@@ -79,6 +79,6 @@ def test_compiling_is_for_encoders_and_keeps_the_names_of_weights(training, monk
     loop = training("moco")
     names = list(loop.make()[0].state_dict())
     assert compiled == []
-    modules, _ = replace(loop, speed=Speed(compile=True)).make()
+    modules, _ = replace(loop, compute=Compute(compile=True)).make()
     assert len(compiled) == 2  # of the queries, and of the keys
     assert list(modules.state_dict()) == names

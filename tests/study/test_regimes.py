@@ -113,7 +113,7 @@ def test_the_hash_covers_images_and_recipe(lab):
     assert key() == key()
     assert key("corpus.rotation=0") != key()
     assert key("probe_data.settings.train_per_class=21") != key()
-    assert key("loggers=[csv]") == key("speed.compile=true") == key()
+    assert key("loggers=[csv]") == key("compute.compile=true") == key()
 
 
 def test_a_run_records_what_was_drawn_and_what_it_saw(lab):

@@ -16,7 +16,7 @@ from torchvision import transforms as T
 from augstudy.augment.cpu.threads import cores
 from augstudy.augment.views.standard import Standard
 from augstudy.bench.base import Job
-from augstudy.learn.loop import Loop, Speed
+from augstudy.learn.loop import Compute, Loop
 from augstudy.learn.methods.base import Batch
 
 __all__ = ["LightlyEpoch", "Pictures", "transform_of"]
@@ -76,7 +76,7 @@ class LightlyEpoch(Job):
     view: Any
 
     def start(self) -> Callable[[], int]:
-        loop = replace(self.loop, speed=Speed(channels_last=False, compile=False))
+        loop = replace(self.loop, compute=Compute(channels_last=False, compile=False))
         modules, optimizers = loop.make()
         loader, device = self.loader(), loop.fabric.device
 

@@ -9,18 +9,18 @@ from augstudy.bench.base import Bench, Line, Settings, Side, race
 from augstudy.bench.crops import picture
 from augstudy.bench.train import METHODS, Steps, loop_of, part_of, preset_run
 from augstudy.data.images import load_image
-from augstudy.learn.loop import Speed
+from augstudy.learn.loop import Compute
 
 __all__ = ["Ways"]
 
 PLAIN = "float32, eager, torch's own format"
 WAYS = {
-    PLAIN: ("32-true", Speed(channels_last=False)),
-    "channels_last": ("32-true", Speed()),
-    "channels_last, bf16": ("bf16-mixed", Speed()),
-    "compile": ("32-true", Speed(channels_last=False, compile=True)),
-    "channels_last, compile": ("32-true", Speed(compile=True)),
-    "channels_last, compile, bf16": ("bf16-mixed", Speed(compile=True)),
+    PLAIN: ("32-true", Compute(channels_last=False)),
+    "channels_last": ("32-true", Compute()),
+    "channels_last, bf16": ("bf16-mixed", Compute()),
+    "compile": ("32-true", Compute(channels_last=False, compile=True)),
+    "channels_last, compile": ("32-true", Compute(compile=True)),
+    "channels_last, compile, bf16": ("bf16-mixed", Compute(compile=True)),
 }
 
 
@@ -53,4 +53,4 @@ class Ways(Bench):
             for way in others:
                 key = {"method": run.method_name, "size": run.view.size, "way": way}
                 more = {"batch": run.method.batch_size, "threads": torch.get_num_threads()}
-                yield Line("speed", key, settings.place, rates[way], first, rates[first], more)
+                yield Line("compute", key, settings.place, rates[way], first, rates[first], more)
