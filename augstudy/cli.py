@@ -38,7 +38,6 @@ Overrides = Annotated[
 ]
 ResultsFolder = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where results of all studies lie.")]
 DEFAULT_RESULTS = Path("results")
-DEFAULT_SIZES = (32, 128, 224)  # of crops and views, px
 
 
 @app.command()
@@ -189,9 +188,10 @@ def figures(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(metavar="BENCH", help="What to measure: crops or views.")],
+    name: Annotated[str, typer.Argument(metavar="BENCH", help="What to measure: crops, views, train or compute.")],
     sizes: Annotated[
-        list[int] | None, typer.Option("--size", metavar="PX", help="Side in pixels, may be repeated: 32, 128, 224.")
+        list[int] | None,
+        typer.Option("--size", metavar="PX", help="Side in pixels, may be repeated; a bench has its own."),
     ] = None,
     seconds: Annotated[float, typer.Option("--seconds", help="Timing of each line, all sides together.")] = 30.0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
@@ -203,7 +203,7 @@ def bench(
     from augstudy.bench.base import Settings
     from augstudy.core import registry
 
-    settings = Settings(tuple(sizes or DEFAULT_SIZES), seconds, device, image, quality)
+    settings = Settings(tuple(sizes or ()), seconds, device, image, quality)
     lines = registry.find("bench", name)().lines(settings)
     records = []
     with Console(stderr=True).status(f"bench {name}: all sides take turns; nothing else should run on this machine"):

@@ -106,9 +106,9 @@ def training(run_of: Callable[..., Run], picture: Tensor, split: Stored, tmp_pat
             run.view.graph(),
             run.view.size,
             seed,
-            RunFolder(tmp_path / folder),
             Fabric(accelerator="cpu", devices=1),
             CLASSES if run.data == "full" else 0,
+            folder=RunFolder(tmp_path / folder),
         )
 
     return made

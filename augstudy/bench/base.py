@@ -18,9 +18,10 @@ import torch
 from augstudy.core.build import check_range
 from augstudy.data.device import device_for
 
-__all__ = ["Bench", "Job", "Line", "Settings", "Side", "race"]
+__all__ = ["SIZES", "Bench", "Job", "Line", "Settings", "Side", "race"]
 
 T = TypeVar("T")
+SIZES = (32, 128, 224)  # of crops and views, px
 WARM, ROUNDS = 3, 9  # rounds thrown away (a fresh machine starts slow), rounds that count
 
 
@@ -29,7 +30,7 @@ class Settings:
     """What a user may ask of any bench; a bench takes no notice of what is not its own.
 
     Args:
-        sizes: sides of crops or views in pixels.
+        sizes: sides of crops or views in pixels; none for the bench's own.
         seconds: timing of each size, all sides together.
         device: "auto", "cpu" or "cuda".
         image: a name of the catalogue or the path of an image file; by default image B, or retina if B cannot be had.
@@ -39,7 +40,7 @@ class Settings:
         UserError: a value out of range, or no CUDA device where one is asked for.
     """
 
-    sizes: tuple[int, ...] = (32, 128, 224)
+    sizes: tuple[int, ...] = ()
     seconds: float = 30.0
     device: str = "auto"
     image: str | None = None
@@ -126,25 +127,28 @@ class Side:
     processes: int = 0
 
 
-def race(sides: Sequence[Side], seconds: float, device: torch.device) -> dict[str, float]:
+def race(
+    sides: Sequence[Side], seconds: float, device: torch.device, warm: int = WARM, rounds: int = ROUNDS
+) -> dict[str, float]:
     """Time all sides in turns, A B A B ..., and give each one's median over the rounds.
 
     Args:
         sides: names are unlike.
         seconds: for all turns together; a turn is at least one step of the job.
         device: waited for before and after every turn.
+        warm, rounds: rounds thrown away, rounds that count.
 
     Returns:
         items per second for each name.
     """
-    turn = seconds / (len(sides) * (WARM + ROUNDS))
+    turn = seconds / (len(sides) * (warm + rounds))
     rates: dict[str, list[float]] = {side.name: [] for side in sides}
     with ExitStack() as stack:
         runners = {side.name: _runner(side, device, stack) for side in sides}
-        for _ in range(WARM + ROUNDS):
+        for _ in range(warm + rounds):
             for name, run in runners.items():
                 rates[name].append(run(turn))
-    return {name: median(found[WARM:]) for name, found in rates.items()}
+    return {name: median(found[warm:]) for name, found in rates.items()}
 
 
 def _runner(side: Side, device: torch.device, stack: ExitStack) -> Callable[[float], float]:

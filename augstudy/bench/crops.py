@@ -10,7 +10,7 @@ from torch import Tensor
 
 from augstudy.augment.cpu.threads import cores
 from augstudy.augment.sampler import QUALITIES
-from augstudy.bench.base import Bench, Job, Line, Settings, Side, race
+from augstudy.bench.base import SIZES, Bench, Job, Line, Settings, Side, race
 from augstudy.bench.references.script import Script
 from augstudy.bench.references.truth import Aims, aims, our_crops, psnr, script_crops, supersampled
 from augstudy.data.corpus import Corpus, Recipe
@@ -34,7 +34,7 @@ class Crops(Bench):
         used = picture(settings.image)
         image, processes = load_image(used.path), cores()
         name = f"torchvision and Pillow, {processes} processes"
-        for size in settings.sizes:
+        for size in settings.sizes or SIZES:
             ours = [Side(q, CropJob(image, recipe, settings.place)) for q, recipe in recipes(size).items()]
             rates = race([*ours, Side(name, Script(used.path, size), processes)], settings.seconds, settings.place)
             judge = Judge(image, size, self.quality_crops) if settings.quality else None

@@ -12,7 +12,7 @@ from torch import Tensor
 from augstudy.augment.cpu.threads import cores
 from augstudy.augment.sampler import Pyramid
 from augstudy.augment.views.standard import Standard
-from augstudy.bench.base import Bench, Job, Line, Settings, Side, race
+from augstudy.bench.base import SIZES, Bench, Job, Line, Settings, Side, race
 from augstudy.bench.crops import picture
 from augstudy.bench.references.stacks import KorniaViews, TorchvisionViews
 from augstudy.core import rng
@@ -31,7 +31,7 @@ class Views(Bench):
         """One line a size."""
         used = picture(settings.image)
         image, device = load_image(used.path), settings.place
-        for size in settings.sizes:
+        for size in settings.sizes or SIZES:
             images = cutouts(image, source_side(size), batch_size(size, device))
             rates = race(sides(images, size, device), settings.seconds, device)
             mode = max(CROPPING_MODES, key=lambda mode: rates[mode])

@@ -135,6 +135,11 @@ class RunFolder:
         return self.path / "tensorboard"
 
     @property
+    def mlflow(self) -> Path:
+        """MLflow's files, which all runs of a study share."""
+        return self.path.parents[1] / "mlruns"
+
+    @property
     def record(self) -> Path:
         return self.path / "record.json"
 

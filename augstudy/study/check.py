@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from augstudy.study.estimate import human, training_seconds
-from augstudy.study.pipeline import Laboratory, Planned
+from augstudy.study.pipeline import Laboratory
+from augstudy.study.stock import Planned
 
 __all__ = ["Line", "in_all", "inspect"]
 
@@ -74,7 +75,7 @@ def _line(laboratory: Laboratory, plans: list[Planned]) -> Line:
     return Line(
         row=", ".join([run.label, *(f"{key}={value}" for key, value in run.axes.items())]),
         method=run.method_name,
-        data=plan.image.label if plan.image else run.data,
+        data=run.data if plan.pictures == "-" else plan.pictures,
         parameters=sum(p.numel() for p in encoder.parameters()),
         samples=crops * run.method.epochs * run.method.views,
         runs=len(plans),

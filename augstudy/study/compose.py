@@ -19,13 +19,14 @@ from omegaconf.errors import OmegaConfBaseException
 from augstudy.core.build import build, settings
 from augstudy.core.errors import UserError, nearest
 from augstudy.core.store import read_yaml
-from augstudy.study.plan import Data, Image, Study
+from augstudy.study.plan import Study
+from augstudy.study.regimes import Data, Image
 from augstudy.study.sections import SECTIONS, family
 
 __all__ = ["compose", "configs_folder", "presets"]
 
 ROW_SECTIONS = (*SECTIONS, "image")
-MAPPINGS = (*SECTIONS, "methods", "features", "sweep")
+MAPPINGS = (*SECTIONS, "methods", "features", "compute", "sweep")
 
 
 @cache
@@ -81,7 +82,7 @@ def _study(node: dict[str, Any], where: str) -> Study:
         value = node.get(key, {})
         value = {"name": value} if isinstance(value, str) else value
         node[key] = build(kind, _mapping(value, f"{where}: {key}"), f"{where}: {key}")
-    for key in ("rows", "seeds", "figures", "claims"):
+    for key in ("rows", "seeds", "figures", "claims", "loggers"):
         value = node.get(key, getattr(Study, key))
         if not isinstance(value, list | tuple):
             raise UserError(f"{where}: {key} is {value!r}, not a list", f"Write {key}: [...].")
@@ -99,8 +100,9 @@ def _study(node: dict[str, Any], where: str) -> Study:
         _mapping(row, f"{where}: rows")
     for claim in node["claims"]:
         _mapping(claim, f"{where}: claims")
-    for figure in node["figures"]:
-        _text(figure, f"{where}: figures")
+    for key in ("figures", "loggers"):
+        for name in node[key]:
+            _text(name, f"{where}: {key}")
     for seed in node["seeds"]:
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise UserError(f"{where}: seeds has {seed!r}, which is no whole number", "Write seeds: [0, 1, 2].")

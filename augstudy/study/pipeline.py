@@ -1,7 +1,7 @@
 """The story of a study: image -> corpus -> pretrain -> features -> probes -> record, then table and figures."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,38 +10,33 @@ import torch
 from lightning_fabric import Fabric
 
 from augstudy.core import registry
-from augstudy.core.build import build, check_choice, settings
+from augstudy.core.build import build, check_choice
 from augstudy.core.errors import Diverged, UserError
 from augstudy.core.store import RunFolder, StudyFolder, digest, read_json, save_array, write_json, write_yaml
-from augstudy.data.corpus import Corpus, Source, Whole
-from augstudy.data.datasets.base import Labelled, load
-from augstudy.data.images import ImageUsed, find_image, load_image
+from augstudy.data.corpus import Source
+from augstudy.data.datasets.base import Labelled
+from augstudy.data.images import ImageUsed, load_image
 from augstudy.evaluate.features import Extraction
 from augstudy.evaluate.probes.base import Probe
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import load_encoder, save_encoder
+from augstudy.learn.loggers import Loggers
+from augstudy.learn.loop import Compute
 from augstudy.learn.methods.base import Diagnostic
 from augstudy.learn.pretrain import Pretraining
 from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
-from augstudy.study.plan import Image, Run, Study, expand
+from augstudy.study.plan import Study, expand
 from augstudy.study.progress import Reporter
 from augstudy.study.provenance import image_facts, plain, provenance
+from augstudy.study.regimes import Image
+from augstudy.study.stock import Planned, Stock
 from augstudy.study.trial import try_networks
 
-__all__ = ["Laboratory", "Planned"]
+__all__ = ["Laboratory"]
 
 PRECISIONS = ("32-true", "bf16-mixed")  # Fabric's others need more than our loop does
 SHEET = 64  # crops kept of each corpus for the contact sheet
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A run, what it will really read, and the hash that names its folder."""
-
-    run: Run
-    key: str
-    image: ImageUsed | None
 
 
 class Laboratory:
@@ -59,6 +54,7 @@ class Laboratory:
         self.study = study
         self.folder = StudyFolder(results / study.name)
         self.runs = expand(study, presets())
+        self.stock = Stock(study)
         self.extraction = build(Extraction, study.features, f"{study.name}: features")
         self.probes: dict[str, Probe] = {
             name: build(registry.find("evaluate.probes", name), node, f"{study.name}: probes: {name}")
@@ -71,8 +67,10 @@ class Laboratory:
         if study.device == "cuda" and not torch.cuda.is_available():
             raise UserError("device: cuda, but torch sees no CUDA device here", "Set device=auto or device=cpu.")
         check_choice("precision", study.precision, PRECISIONS)
+        self.compute = build(Compute, study.compute, f"{study.name}: compute")
+        self.loggers = Loggers(study.loggers, study.name)
         for run in self.runs:
-            self._image(run)
+            self.stock.image(run)
             if run.seed == study.seeds[0]:
                 try_networks(run)
         for used in self.images.values():
@@ -83,37 +81,20 @@ class Laboratory:
         """Device and precision."""
         return Fabric(accelerator=self.study.device, devices=1, precision=self.study.precision)
 
-    @cached_property
+    @property
     def images(self) -> dict[Image, ImageUsed]:
-        """Images already found."""
-        return {}
+        """Images found for the study's rows."""
+        return self.stock.images
 
-    def _image(self, run: Run) -> ImageUsed | None:
-        if run.data != "single_image":
-            return None
-        if run.image not in self.images:
-            self.images[run.image] = find_image(run.image.name, run.image.fallback)
-        return self.images[run.image]
-
-    @cached_property
+    @property
     def labelled(self) -> Labelled:
-        """The labelled set; a set made of photographs leaves out those that encoders are trained on."""
-        data = self.study.probe_data
-        node = dict(data.settings)
-        parts = [registry.find("data.datasets", name) for name in (data.name, data.fallback) if name]
-        if any("exclude" in settings(part) for part in parts):
-            node["exclude"] = sorted({*node.get("exclude", ()), *(used.name for used in self.images.values())})
-        return load(data.name, data.fallback, node)
+        """The set to probe on."""
+        return self.stock.labelled
 
     @cached_property
     def planned(self) -> list[Planned]:
         """Every run with its hash, in the order of the table."""
-        plans = []
-        for run in self.runs:
-            image = self._image(run)
-            content = image.sha256 if image else f"shuffled {self.labelled.fingerprint}" if run.data == "full" else ""
-            plans.append(Planned(run, digest(run.identity(content, self.study.precision)), image))
-        return plans
+        return [self.stock.plan(run) for run in self.runs]
 
     def run(self, reporter: Reporter) -> bool:
         """Do what is not done yet; each finished step is on disk before the next begins.
@@ -177,23 +158,29 @@ class Laboratory:
     def training(self, plan: Planned) -> Pretraining:
         """The training of this run's encoder, not begun yet."""
         run, view, folder = plan.run, plan.run.view, self.folder.run(plan.key)
-        seen = (self.source(plan), view.graph(), view.size)
-        classes = len(self.labelled.classes) if run.data == "full" else 0
-        return Pretraining(run.method, run.backbone, *seen, run.seed, folder, self.fabric, classes)
+        return Pretraining(
+            method=run.method,
+            backbone=run.backbone,
+            source=self.source(plan),
+            graph=view.graph(),
+            size=view.size,
+            seed=run.seed,
+            fabric=self.fabric,
+            classes=len(self.labelled.classes) if run.data == "full" else 0,
+            compute=self.compute,
+            folder=folder,
+            loggers=replace(self.loggers, run=f"{run.label}, seed {run.seed}"),
+        )
 
     def source(self, plan: Planned) -> Source:
         """What this run trains on."""
-        run, device = plan.run, self.fabric.device
-        if plan.image is not None:
-            return Corpus(load_image(plan.image.path), run.recipe, run.seed, device)
-        size = self.labelled.train.images(torch.zeros(1, dtype=torch.long)).shape[-1]
-        return Whole(self.labelled.train, size, run.seed, device)
+        return self.stock.source(plan, self.fabric.device)
 
     def _save_pictures(self, plan: Planned, folder: RunFolder, source: Source, encoder: Encoder) -> None:
         """What figures need that must not load torch: first-layer filters, and some crops."""
         conv = next(m for m in encoder.modules() if isinstance(m, torch.nn.Conv2d))
         save_array(folder.filters, conv.weight.detach().permute(0, 2, 3, 1).numpy())
-        if plan.image is not None:
+        if plan.run.cropped:
             crops = source.batch(torch.arange(SHEET)).mul(255).round().byte()
             save_array(folder.crops, crops.permute(0, 2, 3, 1).cpu().numpy())
 
@@ -259,7 +246,7 @@ class Laboratory:
             "label": run.label,
             "method": run.method_name,
             "data": run.data,
-            "image": plan.image.label if plan.image else "-",
+            "image": plan.pictures,
             "seed": run.seed,
             "axes": run.axes,
             "hash": plan.key,
@@ -272,11 +259,12 @@ class Laboratory:
             "study": self.study.name,
             "scale": self.study.scale,
             "image_used": image_facts(plan.image),
+            "images_drawn": plan.drawn.facts() if plan.drawn else None,
             "config": {
                 "method": {"name": run.method_name, **plain(asdict(run.method))},
                 "backbone": {"name": run.backbone_name, **plain(asdict(run.backbone))},
                 "view": {"name": run.view_name, **plain(asdict(run.view))},
-                "corpus": plain(asdict(run.recipe)) if plan.image else None,
+                "corpus": plain(asdict(run.recipe)) if run.cropped else None,
             },
             "probe_data": {
                 "asked": self.study.probe_data.name,

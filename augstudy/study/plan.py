@@ -12,28 +12,10 @@ from augstudy.core.errors import UserError, nearest
 from augstudy.data.corpus import Recipe
 from augstudy.learn.backbones.base import Backbone
 from augstudy.learn.methods.base import Method
+from augstudy.study.regimes import CROPPED, Data, Image, Images, regime
 from augstudy.study.sections import SECTIONS, STANDARD, as_sections, check_methods, family, named, view_of
 
-__all__ = ["Data", "Image", "Run", "Study", "expand"]
-
-REGIMES = ("none", "single_image", "full")
-
-
-@dataclass(frozen=True)
-class Image:
-    """Which image; `fallback` is used only if the first cannot be had."""
-
-    name: str = "A"
-    fallback: str | None = None
-
-
-@dataclass(frozen=True)
-class Data:
-    """Which labelled set probes and the supervised row use; `fallback` only if the first cannot be had."""
-
-    name: str = "cifar10"
-    fallback: str | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
+__all__ = ["Run", "Study", "expand"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +38,8 @@ class Study:
         claims: comparisons that are judged on the results (see `augstudy.show.claims`).
         device: "auto", "cpu" or "cuda".
         precision: Lightning Fabric's name for it, such as "32-true" or "bf16-mixed".
+        compute: how training is computed (see `Compute`).
+        loggers: where training curves go (see `Loggers`).
         overrides: dotted key -> value, from the command line; they beat everything else.
         command: what was typed to run it.
     """
@@ -80,6 +64,8 @@ class Study:
     claims: tuple[dict[str, Any], ...] = ()
     device: str = "auto"
     precision: str = "32-true"
+    compute: dict[str, Any] = field(default_factory=dict)
+    loggers: tuple[str, ...] = ("csv", "tensorboard")
     overrides: dict[str, Any] = field(default_factory=dict)
     command: str = ""
 
@@ -91,8 +77,9 @@ class Run:
     Args:
         label: of the row.
         method_name, method, backbone_name, backbone, view_name, view, recipe: built and checked parts.
-        data: "none", "single_image" or "full".
-        image: its image.
+        data: "none", "single_image", "images" or "full".
+        image: its image, for "single_image".
+        images: which ones, for "images".
         seed: repetition.
         axes: sweep key -> value.
     """
@@ -109,6 +96,12 @@ class Run:
     image: Image
     seed: int
     axes: dict[str, Any]
+    images: Images | None = None
+
+    @property
+    def cropped(self) -> bool:
+        """Whether it is trained on a corpus of crops."""
+        return self.data in CROPPED
 
     def identity(self, content: str, precision: str) -> dict[str, Any]:
         """What the encoder depends on; `content` names the pixels. Labels, probes and figures are not in it."""
@@ -121,7 +114,7 @@ class Run:
             facts |= {"data": self.data, "content": content, "view": asdict(self.view), "precision": precision}
             # The standard family goes unnamed: so it was when it was the only one, and its runs keep their hashes.
             facts |= {} if self.view_name == STANDARD else {"family": self.view_name}
-        if self.data == "single_image":
+        if self.cropped:
             facts["corpus"] = asdict(self.recipe)
         return facts
 
@@ -181,6 +174,7 @@ class _Row:
     method: str
     data: str
     image: Image
+    images: Images | None
     sections: dict[str, dict[str, Any]]
     families: tuple[str, ...]  # of views: one, unless the study sweeps over them
 
@@ -202,19 +196,13 @@ class _Row:
             method = registry.find("learn.methods", name)
         except UserError as error:
             raise error.at(where) from None
-        data = row.get("data", "full" if method.needs_labels else "single_image" if method.trains else "none")
-        if data not in REGIMES:
-            raise UserError(f"{where}: unknown data {data!r}", nearest(str(data), REGIMES))
-        if method.needs_labels and data != "full":
-            raise UserError(f"{where}: {name} needs labels, which data: {data} has not", "Set data: full.")
-        if method.trains != (data != "none"):
-            raise UserError(f"{where}: data: {data} does not fit method {name}", "Leave data out of this row.")
+        data, images = regime(row.get("data"), method, name, where)
         image = row.get("image", {})
         image = build(Image, {**asdict(study.image), **named(image, f"{where}: image")}, f"{where}: image")
         late = study.sweep.get("view.name") or [study.overrides.get("view.name")]
         layers = [{"view": study.view}, study.methods.get(name, {}), sections]
         families = late if late[0] else [view_of(layers, where)[0]]
-        return cls(where, row["label"], name, data, image, sections, tuple(families))
+        return cls(where, row["label"], name, data, image, images, sections, tuple(families))
 
     def takes(self, key: str) -> bool:
         """Whether a dotted key such as `method.temperature` is a setting of this row."""
@@ -225,7 +213,9 @@ class _Row:
         if section == "view":
             known = {key for each in self.families for key in settings(family(each, self.where))}
             return bool(method.trains) and name in {"name", *known}
-        if section in ("corpus", "image"):
+        if section == "corpus":
+            return self.data in CROPPED
+        if section == "image":
             return self.data == "single_image"
         return section == "backbone"
 
@@ -253,6 +243,7 @@ class _Row:
             "recipe": build(Recipe, merged["corpus"], f"{self.where}: corpus"),
             "data": self.data,
             "image": image,
+            "images": self.images,
         }
 
     def _backbone(self, name: str) -> type:

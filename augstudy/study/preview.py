@@ -8,7 +8,8 @@ import torch
 
 from augstudy.data.corpus import Corpus
 from augstudy.study.captions import texts
-from augstudy.study.pipeline import Laboratory, Planned
+from augstudy.study.pipeline import Laboratory
+from augstudy.study.stock import Planned
 
 __all__ = ["caption", "plans", "sheets"]
 

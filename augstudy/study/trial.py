@@ -16,7 +16,7 @@ def try_networks(run: Run) -> None:
         UserError: the method or the backbone cannot take views of this size.
     """
     size, where = run.view.size, f"row {run.label!r}"
-    if run.data == "single_image" and run.recipe.count < run.method.batch_size:
+    if run.cropped and run.recipe.count < run.method.batch_size:
         what = f"{where}: corpus.count {run.recipe.count} is less than one batch of {run.method.batch_size}"
         raise UserError(what, "Set corpus.count to more, or method.batch_size to less.")
     with torch.device("meta"):

@@ -16,11 +16,11 @@ TRAINED = [name for name in METHODS if registry.find("learn.methods", name).trai
 def prepared(training, name, *overrides, seed=0):
     """A training with its modules, ready for the first step of the first epoch, and that step's batch."""
     pretraining = training(name, *overrides, seed=seed)
-    modules, optimizers = pretraining._make()
+    modules, optimizers = pretraining.make()
     modules.train()
     order = modules.before_epoch(0, pretraining.source)
     index = torch.arange(16) if order is None else order[:16]
-    return pretraining, modules, optimizers, pretraining._batch(index, epoch=0)
+    return pretraining, modules, optimizers, pretraining.batch(index, epoch=0)
 
 
 def trainable(modules):

@@ -23,7 +23,7 @@ TRAINED = [n for n in registry.names("learn.methods") if registry.find("learn.me
 
 def first_losses(pretraining, steps=3):
     """Losses of the first steps of a training, as its loop takes them."""
-    modules, optimizers = pretraining._make()
+    modules, optimizers = pretraining.make()
     with rng.torch_seeded(pretraining.seed, "train/0"):
         order = modules.train().before_epoch(0, pretraining.source)
         if order is None:
@@ -31,7 +31,7 @@ def first_losses(pretraining, steps=3):
         losses = []
         for step, index in enumerate(order.split(16)[:steps]):
             pretraining._set_lr(optimizers, step / 6)
-            losses.append(pretraining._step(pretraining._batch(index, 0, step), modules, optimizers).item())
+            losses.append(pretraining._step(pretraining.batch(index, 0, step), modules, optimizers).item())
     return losses
 
 

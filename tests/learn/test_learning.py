@@ -96,10 +96,10 @@ def test_bigan_learns(trained):
     pretraining, _, _ = trained("bigan")
     distances = []
     for state in (None, torch.load(pretraining.folder.checkpoint)["modules"]):
-        modules, _ = pretraining._make()
+        modules, _ = pretraining.make()
         if state:
             modules.load_state_dict(state)
-        batch = pretraining._batch(pretraining.source.held_out(256), 0)
+        batch = pretraining.batch(pretraining.source.held_out(256), 0)
         with torch.no_grad():
             made, real = modules.eval().pictures(batch)["samples"], batch.views[0]
         facts = [torch.cat((x.mean((0, 2, 3)), x.std((0, 2, 3)))) for x in (made, real)]

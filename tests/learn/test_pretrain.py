@@ -117,9 +117,9 @@ def test_learning_rate_of_each_step_follows_the_schedule(training, monkeypatch):
 
 
 def test_every_method_starts_from_the_same_encoder_of_a_seed(training):
-    prints = {name: fingerprint(training(name)._make()[0].encoder) for name in TRAINED}
+    prints = {name: fingerprint(training(name).make()[0].encoder) for name in TRAINED}
     assert len(set(prints.values())) == 1
-    assert fingerprint(training("rotnet", seed=1)._make()[0].encoder) not in prints.values()
+    assert fingerprint(training("rotnet", seed=1).make()[0].encoder) not in prints.values()
 
 
 def test_global_randomness_is_left_alone(training):
@@ -151,7 +151,7 @@ def test_a_training_ends_with_finite_weights_or_says_that_it_diverged(name, trai
 
 def test_a_loss_that_is_not_a_number_is_told_with_its_place(training, monkeypatch):
     pretraining = training("rotnet")
-    modules = type(pretraining._make()[0])
+    modules = type(pretraining.make()[0])
     monkeypatch.setattr(modules, "loss", lambda self, batch: self.head.weight.sum() * float("nan"))
     with pytest.raises(Diverged, match="the loss became nan in epoch 1, step 1"):
         pretraining(silent)
@@ -161,7 +161,7 @@ def test_a_loss_that_is_not_a_number_is_told_with_its_place(training, monkeypatc
 def test_weights_that_became_infinite_in_the_last_step_are_not_kept(training, monkeypatch):
     """The loss is taken before the step, so it cannot tell what the last step of an epoch did."""
     pretraining = training("rotnet", "method.epochs=1")
-    modules = type(pretraining._make()[0])
+    modules = type(pretraining.make()[0])
     monkeypatch.setattr(modules, "after_step", lambda self: self.head.bias.data.fill_(float("inf")))
     monkeypatch.setattr(modules, "loss", lambda self, batch: self.head.weight.sum())
     with pytest.raises(Diverged, match="infinite in epoch 1"):

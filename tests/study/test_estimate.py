@@ -64,7 +64,7 @@ def test_every_method_can_be_timed_and_nothing_is_written(training, method):
 def test_a_method_that_reads_all_crops_between_epochs_says_so(training, method, monkeypatch):
     """`passes` is what `before_epoch` really reads."""
     trained = training(method)
-    modules, _ = trained._make()
+    modules, _ = trained.make()
     read = []
     monkeypatch.setattr(
         modules.encoder, "embed", lambda x, embed=modules.encoder.embed: read.append(len(x)) or embed(x)

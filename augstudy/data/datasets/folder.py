@@ -13,7 +13,7 @@ from augstudy.core.errors import UserError
 from augstudy.data.datasets.base import Decoded, Labelled, fingerprint, fit
 from augstudy.data.images import decode_image
 
-__all__ = ["Folder"]
+__all__ = ["Folder", "image_files"]
 
 TEST_SHARE = 0.2  # of each class, where the folder has no test split
 THREADS = 4  # JPEG decoding releases Python's lock
@@ -118,7 +118,7 @@ def listing(folder: Path) -> Listing:
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}", "Set root to a folder with one folder of images a class.")
     found = {
-        child.name: sorted(_images(child))
+        child.name: sorted(image_files(child))
         for child in sorted(folder.iterdir())
         if child.is_dir() and not child.name.startswith(".")
     }
@@ -129,7 +129,8 @@ def listing(folder: Path) -> Listing:
     return found
 
 
-def _images(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
+    """Image files in a folder and its subfolders, but for what starts with a dot; in no order."""
     return [
         path
         for path in folder.rglob("*")

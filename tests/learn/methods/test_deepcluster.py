@@ -42,7 +42,7 @@ def test_order_is_shuffled_and_changes_with_the_epoch():
 @pytest.fixture
 def deepcluster(training):
     pretraining = training("deepcluster", "method.clusters=6", "method.hidden=[10]")
-    modules, optimizers = pretraining._make()
+    modules, optimizers = pretraining.make()
     return pretraining, modules, optimizers
 
 
@@ -52,7 +52,7 @@ def test_an_epoch_starts_with_new_labels_and_a_new_head(deepcluster):
     modules.before_epoch(0, source)
     first, labels = modules.head.weight.detach().clone(), modules.labels.clone()
     assert fingerprint(modules.encoder) == trunk  # clustering only looks
-    batch = pretraining._batch(torch.arange(16), 0)
+    batch = pretraining.batch(torch.arange(16), 0)
     for _ in range(3):
         pretraining._step(batch, modules, optimizers)
     modules.before_epoch(1, source)
@@ -66,7 +66,7 @@ def test_nothing_of_the_heads_optimiser_carries_over_to_the_next_epoch(deepclust
     """A new optimiser each epoch, as published, is this one: it keeps no state."""
     pretraining, modules, optimizers = deepcluster
     modules.before_epoch(0, pretraining.source)
-    pretraining._step(pretraining._batch(torch.arange(16), 0), modules, optimizers)
+    pretraining._step(pretraining.batch(torch.arange(16), 0), modules, optimizers)
     kept = {name: [v for s in o.state.values() for v in s.values() if v is not None] for name, o in optimizers.items()}
     assert not kept["head"]
     assert kept["trunk"]
@@ -87,7 +87,7 @@ def test_loss_asks_each_crop_for_the_cluster_it_fell_in(deepcluster):
     pretraining, modules, _ = deepcluster
     modules.before_epoch(0, pretraining.source)
     modules.eval()
-    batch = pretraining._batch(torch.tensor([5, 3, 40, 3]), 0)
+    batch = pretraining.batch(torch.tensor([5, 3, 40, 3]), 0)
     with torch.no_grad():
         logits = modules.head(modules.last(modules.hidden(modules.encoder.embed(batch.views[0])))).double().numpy()
     clusters = modules.labels[[5, 3, 40, 3]].tolist()
@@ -129,7 +129,7 @@ def test_the_centre_is_what_torchvision_cuts_out():
 
 def test_clustering_looks_at_the_centre_of_larger_crops(training):
     pretraining = training("deepcluster", "method.centre=16")  # of crops of 32 px
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     x = modules._features(pretraining.source)
     crops = signed(pretraining.source.batch(torch.arange(len(pretraining.source))))[..., 8:24, 8:24]
     modules.eval()
@@ -139,7 +139,7 @@ def test_clustering_looks_at_the_centre_of_larger_crops(training):
 
 def test_agreement_with_labels_is_a_curve_of_its_own_where_there_are_any(training):
     pretraining = training("deepcluster", "rows=[{label: one, method: deepcluster, data: full}]")
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     source = pretraining.source
     for epoch in range(2):
         modules.before_epoch(epoch, source)
@@ -154,7 +154,7 @@ def test_k_means_begins_as_the_settings_say(training):
     labels = []
     for seeding in ("random", "k-means++"):
         pretraining = training("deepcluster", "method.clusters=12", f"method.seeding={seeding}")
-        modules, _ = pretraining._make()
+        modules, _ = pretraining.make()
         modules.before_epoch(0, pretraining.source)
         labels.append(modules.labels.clone())
     assert not torch.equal(*labels)

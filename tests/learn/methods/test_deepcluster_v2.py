@@ -15,7 +15,7 @@ CROPS = 48
 def prepared(training):
     """A training of three heads with different numbers of prototypes, ready for its first step."""
     pretraining = training("deepcluster_v2", "method.prototypes=[5,7,4]")
-    modules, optimizers = pretraining._make()
+    modules, optimizers = pretraining.make()
     modules.train().before_epoch(0, pretraining.source)
     return pretraining, modules, optimizers
 
@@ -33,7 +33,7 @@ def swapped(embeddings, prototypes, labels, temperature):
 
 def test_loss_asks_both_views_for_the_cluster_of_their_crop_in_every_head(prepared):
     pretraining, modules, _ = prepared
-    batch = pretraining._batch(torch.tensor([5, 3, 40, 3]), 0)
+    batch = pretraining.batch(torch.tensor([5, 3, 40, 3]), 0)
     modules.eval()
     loss = modules.loss(batch).item()
     embeddings = [modules.embed(view).detach().double().numpy() for view in batch.views]
@@ -71,7 +71,7 @@ def test_memory_begins_with_the_crops_as_they_are(prepared):
 def test_a_step_replaces_what_was_remembered_of_its_crops_and_of_no_others(prepared):
     pretraining, modules, optimizers = prepared
     before, index = modules.memory.clone(), torch.tensor([7, 0, 21])
-    batch = pretraining._batch(index, 0)
+    batch = pretraining.batch(index, 0)
     pretraining._step(batch, modules, optimizers)
     others = torch.ones(CROPS, dtype=torch.bool)
     others[index] = False
@@ -84,7 +84,7 @@ def test_clusters_hold_for_an_epoch_and_the_memory_of_one_epoch_makes_those_of_t
     pretraining, modules, optimizers = prepared
     first, prototypes = modules.labels.clone(), modules.prototypes[0].clone()
     for index in torch.arange(CROPS).split(16):
-        pretraining._step(pretraining._batch(index, 0), modules, optimizers)
+        pretraining._step(pretraining.batch(index, 0), modules, optimizers)
     assert torch.equal(modules.labels, first)
     assert torch.equal(modules.prototypes[0], prototypes)
     memory = modules.memory.clone()
@@ -96,7 +96,7 @@ def test_clusters_hold_for_an_epoch_and_the_memory_of_one_epoch_makes_those_of_t
 
 def test_views_that_are_equal_lie_in_the_same_cluster(prepared):
     pretraining, modules, _ = prepared
-    batch = pretraining._batch(torch.arange(32), 0)
+    batch = pretraining.batch(torch.arange(32), 0)
     batch.views[1] = batch.views[0]
     found = {d.metric: d for d in modules.eval().diagnostics(batch)}
     assert found["views in the same cluster"].value == 100
@@ -113,7 +113,7 @@ def test_agreement_with_the_epoch_before_is_told_from_the_second_epoch_on(prepar
 
 def test_agreement_with_labels_is_told_where_there_are_any(training):
     pretraining = training("deepcluster_v2", "rows=[{label: one, method: deepcluster_v2, data: full}]")
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     modules.train().before_epoch(0, pretraining.source)
     assert "NMI with the labels" in {d.metric for d in pretraining._judge(modules)}
 

@@ -11,7 +11,7 @@ from augstudy.learn.methods.moco import MoCo, Queue
 
 
 def made(training, *overrides, seed=0):
-    modules, optimizers = training("moco", *overrides, seed=seed)._make()
+    modules, optimizers = training("moco", *overrides, seed=seed).make()
     return modules.train(), optimizers
 
 
@@ -145,7 +145,7 @@ def test_towers_start_equal_and_only_one_is_trained(training):
 
 def test_diagnostics_put_the_loss_beside_the_log_of_the_number_of_candidates(training):
     pretraining = training("moco", "method.queue=31")
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     found = {d.metric: d for d in pretraining._judge(modules)}
     assert found["InfoNCE loss"].chance == pytest.approx(np.log(32))
     assert found["top-1 of the positive"].chance == pytest.approx(100 / 32)
@@ -153,7 +153,7 @@ def test_diagnostics_put_the_loss_beside_the_log_of_the_number_of_candidates(tra
 
 def test_a_collapsed_embedding_shows_as_no_spread(training):
     pretraining = training("moco")
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     last = [m for m in modules.query.head.modules() if isinstance(m, torch.nn.Linear)][-1]
     torch.nn.init.zeros_(last.weight)
     torch.nn.init.ones_(last.bias)
@@ -188,9 +188,9 @@ def test_batch_norm_statistics_follow_too_and_counters_are_copied(training, ema)
 
 def test_cosines_are_those_of_the_pairs_and_of_the_queue(training):
     pretraining = training("moco")
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     found = {d.metric: d for d in pretraining._judge(modules)}
-    batch = pretraining._batch(pretraining.source.held_out(512), 0)
+    batch = pretraining.batch(pretraining.source.held_out(512), 0)
     with torch.no_grad():
         q, k = modules.query(batch.views[0]).double().numpy(), modules.key(batch.views[1]).double().numpy()
     negative = (q @ modules.queue.keys.double().numpy().T).mean()
@@ -201,8 +201,8 @@ def test_cosines_are_those_of_the_pairs_and_of_the_queue(training):
 
 def test_views_that_are_all_but_equal_are_called_too_easy(training):
     pretraining = training("moco", "method.queue=64")
-    modules, _ = pretraining._make()
-    x = pretraining._batch(pretraining.source.held_out(128), 0).views[0]
+    modules, _ = pretraining.make()
+    x = pretraining.batch(pretraining.source.held_out(128), 0).views[0]
     modules.eval().queue.push(modules.key(x[64:]))
     flags = []
     for second in (x[:64], x[:64].roll(1, 0)):
@@ -214,7 +214,7 @@ def test_views_that_are_all_but_equal_are_called_too_easy(training):
 @pytest.mark.parametrize(("queue", "warned"), [(32, False), (48, False), (96, True)])
 def test_a_queue_larger_than_the_corpus_is_told(training, queue, warned):
     pretraining = training("moco", f"method.queue={queue}")  # 48 crops
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     found = {d.metric: d.value for d in pretraining._judge(modules)}
     assert ("own old keys among a crop's negatives" in found) == warned
     assert not warned or found["own old keys among a crop's negatives"] == 2

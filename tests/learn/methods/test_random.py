@@ -47,10 +47,10 @@ def test_weights_are_a_function_of_the_seed(init):
 
 
 def test_a_run_without_the_setting_begins_where_every_trained_one_begins(training):
-    trained = training("rotnet")._make()[0].encoder
-    assert fingerprint(training("random")._make()[0].encoder) == fingerprint(trained)
+    trained = training("rotnet").make()[0].encoder
+    assert fingerprint(training("random").make()[0].encoder) == fingerprint(trained)
     other = training("random", "rows=[{label: one, method: {name: random, init: torch}}]")
-    assert fingerprint(other._make()[0].encoder) != fingerprint(trained)
+    assert fingerprint(other.make()[0].encoder) != fingerprint(trained)
 
 
 def test_an_unknown_init_is_named_with_those_there_are():

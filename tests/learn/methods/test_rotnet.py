@@ -27,17 +27,17 @@ def test_every_image_comes_in_all_four(training):
 
 def test_loss_is_log_4_for_a_head_that_knows_nothing(training):
     pretraining = training("rotnet")
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     torch.nn.init.zeros_(modules.head.weight)
     torch.nn.init.zeros_(modules.head.bias)
-    loss = modules.loss(pretraining._batch(torch.arange(8), 0))
+    loss = modules.loss(pretraining.batch(torch.arange(8), 0))
     torch.testing.assert_close(loss, torch.tensor(4.0).log())
 
 
 def test_a_single_batch_can_be_learnt(training):
     pretraining = training("rotnet", "method.lr=0.05")
-    modules, optimizers = pretraining._make()
-    batch = pretraining._batch(torch.arange(8), 0)
+    modules, optimizers = pretraining.make()
+    batch = pretraining.batch(torch.arange(8), 0)
     pretraining._set_lr(optimizers, 0.0)
     losses = [pretraining._step(batch, modules, optimizers).item() for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
@@ -45,8 +45,8 @@ def test_a_single_batch_can_be_learnt(training):
 
 def test_loss_is_cross_entropy_over_the_four_turns(training):
     pretraining = training("rotnet")
-    modules, _ = pretraining._make()
-    batch = pretraining._batch(torch.arange(5), 0)
+    modules, _ = pretraining.make()
+    batch = pretraining.batch(torch.arange(5), 0)
     modules.eval()
     losses = []
     for k in range(4):
@@ -64,7 +64,7 @@ def darkest_edge(x):
 
 def test_a_border_that_gives_the_turn_away_shows_on_noise(training, monkeypatch):
     pretraining = training("rotnet")
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     monkeypatch.setattr(modules.encoder, "embed", darkest_edge)
     modules.head = torch.nn.Identity()
     noise = torch.rand(200, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -80,7 +80,7 @@ def test_a_border_that_gives_the_turn_away_shows_on_noise(training, monkeypatch)
 
 def test_an_untrained_network_finds_no_shortcut_in_our_crops(training):
     pretraining = training("rotnet")
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     found = {d.metric: d for d in pretraining._judge(modules)}
     assert found["rotation accuracy on noise"].value == pytest.approx(25, abs=5)
     assert found["rotation accuracy on noise"].better == "lower"

@@ -7,8 +7,8 @@ import torch
 
 def test_loss_is_cross_entropy_of_the_labels(training):
     pretraining = training("supervised")
-    modules, _ = pretraining._make()
-    batch = pretraining._batch(torch.arange(8), 0)
+    modules, _ = pretraining.make()
+    batch = pretraining.batch(torch.arange(8), 0)
     modules.eval()
     with torch.no_grad():
         logits = modules.head(modules.encoder.embed(batch.views[0])).double().numpy()
@@ -18,9 +18,9 @@ def test_loss_is_cross_entropy_of_the_labels(training):
 
 def test_accuracy_is_of_images_that_are_not_trained_on(training):
     pretraining = training("supervised")
-    modules, _ = pretraining._make()
+    modules, _ = pretraining.make()
     index = pretraining.source.held_out(512)
-    batch = pretraining._batch(index, 0)
+    batch = pretraining.batch(index, 0)
     modules.eval()
     with torch.no_grad():
         guess = modules.head(modules.encoder.embed(batch.views[0])).argmax(1).numpy()

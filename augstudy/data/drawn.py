@@ -1,0 +1,108 @@
+"""Some images of a set, drawn by seed: what a corpus of N images is cut from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from augstudy.core import rng
+from augstudy.core.errors import UserError
+from augstudy.core.store import digest
+from augstudy.data.datasets.base import Labelled, Split
+from augstudy.data.datasets.folder import image_files
+from augstudy.data.images import sha256_of
+
+__all__ = ["Drawn", "Part", "from_folder", "from_split"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some images of a split, numbered anew: a split of its own.
+
+    Args:
+        split: the whole.
+        numbers: (n,) int64, images of it.
+    """
+
+    split: Split
+    numbers: Tensor
+
+    @property
+    def labels(self) -> Tensor:
+        return self.split.labels[self.numbers]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def images(self, index: Tensor) -> Tensor:
+        return self.split.images(self.numbers[index])
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Images of a set in the order in which they were drawn.
+
+    Crop i of a corpus is cut from image i mod n, so where there are more images than crops the first ones are used.
+
+    Args:
+        images: what a `Corpus` is made of.
+        names: the numbers of the images in their set, or their paths in their folder.
+        origin: the set, for tables.
+        total: images in it.
+        content: names the pixels.
+    """
+
+    images: Split | Sequence[Path]
+    names: tuple[int, ...] | tuple[str, ...]
+    origin: str
+    total: int
+    content: str
+
+    @property
+    def label(self) -> str:
+        """Such as `10 images of cifar10`."""
+        count = "all" if len(self.names) == self.total else f"{len(self.names):,}"
+        return f"{count} images of {self.origin}"
+
+    def facts(self) -> dict[str, Any]:
+        """For `run.yaml`: of a set that is used whole, the order is not told."""
+        names = "all" if len(self.names) == self.total else list(self.names)
+        return {"origin": self.origin, "total": self.total, "images": names}
+
+
+def from_split(labelled: Labelled, count: int | None, seed: int) -> Drawn:
+    """`count` training images of a labelled set, or all of them for None; no label is looked at.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    numbers = draw(count, len(labelled.train), seed, f"the training part of {labelled.label}")
+    names = tuple(numbers.tolist())
+    content = f"{labelled.fingerprint} {digest(names)}"
+    return Drawn(Part(labelled.train, numbers), names, labelled.label, len(labelled.train), content)
+
+
+def from_folder(folder: Path, count: int | None, seed: int) -> Drawn:
+    """The same of the image files in a folder and its subfolders, whatever their sizes.
+
+    Raises:
+        UserError: there is no such folder, or there are fewer images in it.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}", "Set data.folder to a folder of images.")
+    files = sorted(image_files(folder))
+    numbers = draw(count, len(files), seed, f"the folder {folder}")
+    chosen = [files[i] for i in numbers.tolist()]
+    names = tuple(path.relative_to(folder).as_posix() for path in chosen)
+    return Drawn(chosen, names, str(folder), len(files), digest([sha256_of(path) for path in chosen]))
+
+
+def draw(count: int | None, total: int, seed: int, where: str) -> Tensor:
+    """(count,) int64 numbers of `total`, in a keyed order: of one seed, fewer images are the first of more."""
+    if total == 0:
+        raise UserError(f"there is no image in {where}", "Name a place that has some.")
+    if count is not None and count > total:
+        raise UserError(f"{count:,} images are asked of {where}, which has {total:,}", "Ask for fewer, or for all.")
+    return rng.permutation(seed, "data/images", total)[:count]

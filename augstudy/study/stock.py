@@ -1,0 +1,108 @@
+"""What the runs of a study read: images found, sets loaded and images drawn, each of them once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from augstudy.core import registry
+from augstudy.core.build import settings
+from augstudy.core.errors import UserError
+from augstudy.core.store import digest
+from augstudy.data.corpus import Corpus, Source, Whole
+from augstudy.data.datasets.base import Labelled, load
+from augstudy.data.drawn import Drawn, from_folder, from_split
+from augstudy.data.images import ImageUsed, find_image, load_image
+from augstudy.study.plan import Run, Study
+from augstudy.study.regimes import Image, Images
+
+__all__ = ["Planned", "Stock"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run, what it will really read, and the hash that names its folder."""
+
+    run: Run
+    key: str
+    image: ImageUsed | None
+    drawn: Drawn | None = None
+
+    @property
+    def pictures(self) -> str:
+        """What its corpus is cut from, for tables; "-" without a corpus."""
+        return self.image.label if self.image else self.drawn.label if self.drawn else "-"
+
+
+class Stock:
+    """The pixels of one study.
+
+    Args:
+        study: says which image, which labelled set, and how runs are computed.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.images: dict[Image, ImageUsed] = {}
+        self.draws: dict[tuple[Images, int], Drawn] = {}
+
+    def image(self, run: Run) -> ImageUsed | None:
+        """The one image of a run.
+
+        Raises:
+            UserError: it cannot be had.
+        """
+        if run.data != "single_image":
+            return None
+        if run.image not in self.images:
+            self.images[run.image] = find_image(run.image.name, run.image.fallback)
+        return self.images[run.image]
+
+    def drawn(self, run: Run) -> Drawn | None:
+        """The several images of a run.
+
+        Raises:
+            UserError: they cannot be had, or are fewer than the row asks for.
+        """
+        if run.images is None:
+            return None
+        key = run.images, run.seed
+        if key not in self.draws:
+            folder, count = run.images.folder, run.images.count
+            try:
+                self.draws[key] = (
+                    from_folder(Path(folder).expanduser(), count, run.seed)
+                    if folder
+                    else from_split(self.labelled, count, run.seed)
+                )
+            except UserError as error:
+                raise error.at(f"row {run.label!r}: data") from None
+        return self.draws[key]
+
+    @cached_property
+    def labelled(self) -> Labelled:
+        """The labelled set; a set made of photographs leaves out those that encoders are trained on."""
+        data = self.study.probe_data
+        node = dict(data.settings)
+        parts = [registry.find("data.datasets", name) for name in (data.name, data.fallback) if name]
+        if any("exclude" in settings(part) for part in parts):
+            node["exclude"] = sorted({*node.get("exclude", ()), *(used.name for used in self.images.values())})
+        return load(data.name, data.fallback, node)
+
+    def plan(self, run: Run) -> Planned:
+        """The run with its pixels, under the hash of both."""
+        image, drawn = self.image(run), self.drawn(run)
+        found = image.sha256 if image else drawn.content if drawn else ""
+        content = f"shuffled {self.labelled.fingerprint}" if run.data == "full" else found
+        return Planned(run, digest(run.identity(content, self.study.precision)), image, drawn)
+
+    def source(self, plan: Planned, device: torch.device) -> Source:
+        """What a run trains on."""
+        run = plan.run
+        if plan.image is not None:
+            return Corpus(load_image(plan.image.path), run.recipe, run.seed, device)
+        if plan.drawn is not None:
+            return Corpus(plan.drawn.images, run.recipe, run.seed, device)
+        size = self.labelled.train.images(torch.zeros(1, dtype=torch.long)).shape[-1]
+        return Whole(self.labelled.train, size, run.seed, device)
