@@ -1,9 +1,11 @@
 """What every pretext method must obey; a new file in learn/methods is tested on arrival."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from augstudy.core import registry
 from augstudy.learn.backbones.base import fingerprint
@@ -53,6 +55,15 @@ def test_loss_is_a_finite_scalar_for_each_group_it_names(name, training):
     assert all(value.shape == () and value.isfinite() for value in losses.values())
     if isinstance(loss, dict):
         assert set(loss) == set(modules.groups())
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_it_trains_in_mixed_precision(name, training):
+    pretraining, modules, optimizers, batch = prepared(training, name)
+    pretraining = replace(pretraining, fabric=Fabric(accelerator="cpu", devices=1, precision="bf16-mixed"))
+    losses = [pretraining._step(batch, modules, optimizers) for _ in range(2)]
+    assert all(loss.isfinite() for loss in losses)
+    assert all(value.dtype != torch.bfloat16 for value in modules.state_dict().values())
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -44,7 +44,7 @@ class Queue(nn.Module):
         """Add (B, D) keys; of more than K, the last K stay."""
         size = len(self.keys)
         slots = (self.place + torch.arange(len(keys), device=keys.device)) % size
-        self.keys[slots[-size:]] = keys[-size:]
+        self.keys[slots[-size:]] = keys[-size:].to(self.keys.dtype)  # half under mixed precision
         self.place.copy_((self.place + len(keys)) % size)
 
 
