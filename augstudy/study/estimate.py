@@ -23,7 +23,7 @@ def training_seconds(training: Pretraining, budget: float) -> float:
     batch = min(method.batch_size, count)
     with rng.torch_seeded(training.seed, "estimate"):
         seconds = step_seconds(training.rehearsal(), batch, budget, training.fabric.device)
-    return method.epochs * (count // batch) * seconds * (1 + FORWARD * method.passes)
+    return (method.epochs + FORWARD * method.passes()) * (count // batch) * seconds
 
 
 def step_seconds(step: Callable[[int], None], batch: int, budget: float, device: torch.device) -> float:

@@ -69,8 +69,9 @@ def test_a_method_that_reads_all_crops_between_epochs_says_so(training, method, 
     monkeypatch.setattr(
         modules.encoder, "embed", lambda x, embed=modules.encoder.embed: read.append(len(x)) or embed(x)
     )
-    modules.before_epoch(0, trained.source)
-    assert sum(read) == trained.method.passes * len(trained.source)
+    for epoch in range(trained.method.epochs):
+        modules.before_epoch(epoch, trained.source)
+    assert sum(read) == trained.method.passes() * len(trained.source)
 
 
 @pytest.mark.parametrize(

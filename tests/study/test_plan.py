@@ -121,7 +121,7 @@ def test_a_bare_word_names_a_part():
         ({"method": {"epochs": 1.5}}, ["epochs"]),
         ({"view": {"scale": [0.1]}}, ["view", "scale"]),
         ({"view": {"scale": 0.1}}, ["view", "scale"]),
-        ({"backbone": {"name": "resnet"}}, ["resnet", "alexnet"]),
+        ({"backbone": {"name": "resnext"}}, ["resnext", "'resnet'"]),
     ],
 )
 def test_a_mistake_is_named_with_its_key_and_what_to_do(parts, words):
@@ -176,6 +176,7 @@ OTHERS = {
     "uniform": "log",
     "valid": "reflect",
     "default": "fine",
+    "big": "small",
 }
 
 

@@ -95,7 +95,7 @@ def test_each_regime_has_its_source_and_its_hash(lab):
         5,
         220,
     ]  # photos leave out the image of the first row
-    found = [row["data"] for row in inspect(laboratory)]
+    found = [line.data for line in inspect(laboratory)]
     assert found == ["hubble", "5 images of photos", "all images of photos", "full"]
 
 

@@ -141,7 +141,6 @@ class Method(ABC):
     warmup: float = 0.0
 
     views: ClassVar[int] = 1  # views a step needs of each crop
-    passes: ClassVar[int] = 0  # times that `before_epoch` reads all crops through the encoder
     trains: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = False
     needs_blank: ClassVar[bool] = False  # is judged on blank pictures too
@@ -164,6 +163,10 @@ class Method(ABC):
     @abstractmethod
     def modules(self, encoder: Encoder, context: Context) -> Modules:
         """Everything that is trained, around this encoder."""
+
+    def passes(self) -> int:
+        """How many times, in the whole training, `before_epoch` reads all crops through the encoder."""
+        return 0
 
     def pace(self, group: str) -> float:
         """What share of the learning rate the optimiser of this group takes."""

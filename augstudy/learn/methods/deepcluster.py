@@ -1,7 +1,6 @@
 """DeepCluster: cluster the features, learn to predict the clusters, and again."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -145,7 +144,6 @@ class DeepCluster(Method):
     hidden: tuple[int, ...] = (4096, 4096)
     dropout: float = 0.5
     head_lr: float = 0.05
-    passes: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -160,6 +158,9 @@ class DeepCluster(Method):
 
     def modules(self, encoder: Encoder, context: Context) -> DeepClusterModules:
         return DeepClusterModules(encoder, self, context)
+
+    def passes(self) -> int:
+        return self.epochs
 
     def pace(self, group: str) -> float:
         return self.head_lr / self.lr if group == "head" else 1.0

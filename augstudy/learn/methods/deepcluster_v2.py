@@ -57,6 +57,9 @@ class DeepClusterV2Modules(Modules):
         ]
         return torch.stack(losses).mean()
 
+    def rehearse(self) -> None:
+        self.labels.random_(min(self.settings.prototypes))
+
     def after_step(self) -> None:
         assert self.fresh is not None
         index, z = self.fresh
@@ -146,6 +149,9 @@ class DeepClusterV2(Method):
         check_range("temperature", self.temperature, 1e-3, 10)
         check_range("iterations", self.iterations, 1)
         check_choice("seeding", self.seeding, SEEDINGS)
+
+    def passes(self) -> int:
+        return min(1, self.epochs)  # before the first epoch; later ones cluster what steps have remembered
 
     def modules(self, encoder: Encoder, context: Context) -> DeepClusterV2Modules:
         return DeepClusterV2Modules(encoder, self, context)
