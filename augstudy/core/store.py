@@ -30,6 +30,7 @@ __all__ = [
     "StudyFolder",
     "digest",
     "read_json",
+    "read_record",
     "read_yaml",
     "replacing",
     "save_array",
@@ -37,6 +38,8 @@ __all__ = [
     "write_text",
     "write_yaml",
 ]
+
+RECORDED = ("status", "layers", "pretext", "evaluations")  # what a record always has
 
 
 def digest(value: Any, length: int = 12) -> str:
@@ -93,6 +96,20 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} is not readable JSON ({error})", "Delete this file and run the study again.") from None
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What is recorded of a run that ended.
+
+    Raises:
+        UserError: the file is not JSON, or lacks what every record has.
+    """
+    found = read_json(path)
+    missing = [key for key in RECORDED if not isinstance(found, dict) or key not in found]
+    if missing:
+        what = f"{path} is no record of a run: it has no {', '.join(missing)}"
+        raise UserError(what, "Delete this file and run the study again.")
+    return dict(found)
 
 
 def read_yaml(path: Path) -> Any:

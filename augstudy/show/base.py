@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from augstudy.core.errors import UserError
-from augstudy.core.store import StudyFolder, read_json, read_yaml
+from augstudy.core.store import StudyFolder, read_record, read_yaml
 
 __all__ = ["REFERENCES", "Results", "Row", "load"]
 
@@ -156,7 +156,7 @@ def load(folder: StudyFolder) -> Results:
     if not isinstance(index, dict) or not {"study", "runs"} <= index.keys():
         raise UserError(f"{folder.index} is not the index of a study", f"Make it again: {_command(folder.path.name)}")
     paths = {run["hash"]: folder.run(run["hash"]).record for run in index["runs"]}
-    records = {key: read_json(path) for key, path in paths.items() if path.exists()}
+    records = {key: read_record(path) for key, path in paths.items() if path.exists()}
     return Results(folder, index, _tidy(index, records), records)
 
 

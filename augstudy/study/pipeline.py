@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from augstudy.core import registry
 from augstudy.core.build import build, check_choice
 from augstudy.core.errors import Diverged, UserError
-from augstudy.core.store import RunFolder, StudyFolder, digest, read_json, save_array, write_json, write_yaml
+from augstudy.core.store import RunFolder, StudyFolder, digest, read_record, save_array, write_json, write_yaml
 from augstudy.data.corpus import Source
 from augstudy.data.datasets.base import Labelled
 from augstudy.data.images import ImageUsed, load_image
@@ -130,7 +130,7 @@ class Laboratory:
     def run_one(self, plan: Planned, reporter: Reporter) -> dict[str, Any]:
         """Train the encoder unless that is done, then every probe that is not; returns the record."""
         folder = self.folder.run(plan.key)
-        record = read_json(folder.record) if folder.record.exists() else self._train(plan, folder, reporter)
+        record = read_record(folder.record) if folder.record.exists() else self._train(plan, folder, reporter)
         if record["status"] == "finished":
             record["evaluations"] += self._evaluate(plan, folder, record)
             write_json(folder.record, record)
@@ -209,7 +209,7 @@ class Laboratory:
         path = self.folder.run(plan.key).record
         if not path.exists():
             return False
-        record = read_json(path)
+        record = read_record(path)
         done = {e["key"] for e in record["evaluations"]}
         return record["status"] == "failed" or all(self.probe_key(name) in done for name in self.probes)
 

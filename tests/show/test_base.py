@@ -104,6 +104,14 @@ def test_a_broken_record_is_a_user_error(make):
         load(folder)
 
 
+@pytest.mark.parametrize("content", ["{}", "[]", "3", '{"status": "finished"}'])
+def test_a_record_that_lacks_what_it_must_have_is_a_user_error(make, content):
+    folder = make()
+    write_text(folder.run(load(folder).index["runs"][0]["hash"]).record, content)
+    with pytest.raises(UserError, match=r"record.json is no record of a run: it has no .*evaluations"):
+        load(folder)
+
+
 def test_a_null_value_is_not_a_number(tmp_path):
     index = study_index(LINES[:1], (0,))
     folder = write_study(StudyFolder(tmp_path), index, records_of(index))

@@ -117,7 +117,7 @@ def uniform_over_clusters(labels: Tensor, seed: int, epoch: int) -> Tensor:
 class DeepCluster(Method):
     """Classify crops by the k-means cluster that their features fell in at the start of the epoch.
 
-    The published Sobel front end is a setting of the backbone, not of the method.
+    The published Sobel front end is a setting of the backbone (`AlexNet.sobel`), not of the method.
 
     Args:
         clusters: K.

@@ -59,7 +59,7 @@ def draw(results: Results, only: Sequence[str] | None = None, keep: bool = False
 
 
 def read_pixels(path: Path) -> Pixels:
-    """An array of pictures (n, h, w, 3).
+    """An array of pictures or of filters, (n, h, w, 3), or (n, h, w, 2) for filters of networks that see edges.
 
     Raises:
         UserError: the file is not such an array.
@@ -68,7 +68,7 @@ def read_pixels(path: Path) -> Pixels:
         array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise UserError(f"{path} is not readable ({error})", "Delete its run folder and run the study again.") from None
-    if array.ndim != 4 or array.shape[-1] != 3 or not array.size:
+    if array.ndim != 4 or array.shape[-1] not in (2, 3) or not array.size:
         raise UserError(f"{path} has shape {array.shape}, not (n, h, w, 3)", "Delete its run folder and run it again.")
     return np.asarray(array)
 

@@ -29,12 +29,12 @@ class Filters:
         found = list(_found(results))
         if not found:
             raise NothingToShow("no finished run has filters.npy", f"Run the study here first: {results.command}")
-        sheets = [(name, contact_sheet(stretched(ordered(f, self.grey_below)))) for name, _, f in found]
+        sheets = [(name, contact_sheet(coloured(stretched(ordered(f, self.grey_below))))) for name, _, f in found]
         with house():
             return picture_page(results.title, _caption(results, found), sheets, self.width)
 
 
-def colourfulness(filters: Pixels) -> Pixels:  # (F, kh, kw, 3) -> (F,)
+def colourfulness(filters: Pixels) -> Pixels:  # (F, kh, kw, 2 or 3) -> (F,)
     """Share in [0, 1] of a filter's spread that lies between its channels: 0 is a grey filter."""
     grey = filters.mean(axis=-1, keepdims=True)
     chroma = ((filters - grey) ** 2).sum(axis=(1, 2, 3))
@@ -66,6 +66,11 @@ def stretched(filters: Pixels) -> Pixels:  # (F, kh, kw, 3)
     return np.where(flat, 0.5, (filters - low) / np.where(flat, 1, high - low))
 
 
+def coloured(filters: Pixels) -> Pixels:  # (F, kh, kw, 2 or 3) -> (F, kh, kw, 3)
+    """Three channels as they are; of two, which see slopes, the one across in red and the one down in cyan."""
+    return filters if filters.shape[-1] == 3 else filters[..., [0, 1, 1]]
+
+
 def _found(results: Results) -> Iterator[tuple[str, int, Pixels]]:
     """(row name, seed, filters) of the first finished seed of each row."""
     for row in results.distinct_rows:
@@ -84,4 +89,8 @@ def _caption(results: Results, found: list[tuple[str, int, Pixels]]) -> str:
         "[0, 1] by its own minimum and maximum, so contrast cannot be compared between filters. Grey filters first, "
         "by orientation, then the coloured ones by colourfulness."
     )
-    return " ".join(s for s in (text, results.image_sentence) if s)
+    if any(f.shape[-1] == 2 for _, _, f in found):
+        text += " Filters on Sobel gradients: weights on the slope across in red, on the slope down in cyan."
+    labelled = any(run["data"] in ("full", "images") for row in results.distinct_rows for run in row.runs)
+    # Rows with a labelled set of their own have seen its pixels, so its name belongs to the picture too.
+    return " ".join(s for s in (text, results.image_sentence, results.probe_sentence if labelled else "") if s)

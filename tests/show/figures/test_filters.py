@@ -68,3 +68,14 @@ def test_the_caption_says_how_filters_were_scaled(usual):
 
 def test_filters_of_one_pixel_have_no_direction():
     assert orientation(filter_bank(0)[:, :1, :1]).tolist() == [0] * 24
+
+
+def test_filters_on_gradients_are_red_across_and_cyan_down(tmp_path):
+    index = study_index(LINES[:2], (0,))
+    folder = write_study(StudyFolder(tmp_path), index, records_of(index))
+    bank = np.zeros((4, 3, 3, 2))
+    bank[..., 0] = 1
+    np.save(folder.run(index["runs"][0]["hash"]).filters, bank)
+    figure = Filters()(load(folder))
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array()[0, 0], (1, 0, 0))
+    assert "in red" in " ".join(figure.texts[1].get_text().split())
