@@ -16,12 +16,13 @@ from augstudy.bench.references.pipeline import LightlyEpoch
 from augstudy.core.store import read_yaml
 from augstudy.data.corpus import Corpus
 from augstudy.data.images import load_image
+from augstudy.learn.backbones.resnet import ResNet
 from augstudy.learn.loop import Compute, Loop
 from augstudy.study.compose import configs_folder, presets
 from augstudy.study.plan import Run, Study, expand
 from augstudy.study.sections import SECTIONS
 
-__all__ = ["Train", "loop_of", "preset_run"]
+__all__ = ["Train", "card_run", "loop_of", "preset_run"]
 
 METHODS = ("moco", "rotnet")
 WARM = 1  # rounds thrown away
@@ -42,10 +43,11 @@ class Train(Bench):
     methods: tuple[str, ...] = METHODS
 
     def lines(self, settings: Settings) -> Iterator[Line]:
-        """One line for each size and method."""
+        """One line for each size and method; on a card, one of MoCo with a ResNet-18 besides."""
         used = picture(settings.image)
         image = load_image(used.path)
-        for run in [preset_run(self.scale, m, size) for size in settings.sizes or (None,) for m in self.methods]:
+        runs = [preset_run(self.scale, m, size) for size in settings.sizes or (None,) for m in self.methods]
+        for run in [*runs, card_run(self.parts)] if settings.place.type == "cuda" else runs:
             yield self._line(run, image, used.label, settings.place)
 
     def _line(self, run: Run, image: Tensor, label: str, device: torch.device) -> Line:
@@ -56,6 +58,7 @@ class Train(Bench):
         more = {
             "compute_per_s": rates["compute"],
             "compute_share": rates["ours"] / rates["compute"],
+            "backbone": run.backbone_name,
             "crop_size": run.recipe.size,
             "batch": run.method.batch_size,
             "crops": run.recipe.count,
@@ -75,6 +78,13 @@ def preset_run(scale: str, method: str, size: int | None = None) -> Run:
         Study("bench", rows=({"label": method, "method": method},), overrides=overrides, **sections), presets()
     )
     return run
+
+
+def card_run(parts: int, batches: int = 4) -> Run:
+    """MoCo v2 as published but for its ResNet-18, 224 px: what one card is used for; each part is some batches long."""
+    run = preset_run("paper", "moco")
+    recipe = replace(run.recipe, count=parts * batches * run.method.batch_size)
+    return replace(run, backbone_name="resnet", backbone=ResNet(depth=18), recipe=recipe)
 
 
 def part_of(run: Run, parts: int, epochs: int) -> Run:

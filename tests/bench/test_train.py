@@ -1,5 +1,7 @@
 """`bench train` and `bench compute`: the lines, and that the sides do the same work."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from augstudy.bench import train
 from augstudy.bench.base import Settings
 from augstudy.bench.compute import WAYS, Ways
 from augstudy.bench.references import pipeline
-from augstudy.bench.train import Epochs, Steps, Train, loop_of, part_of, preset_run
+from augstudy.bench.train import Epochs, Steps, Train, card_run, loop_of, part_of, preset_run
 
 CPU = torch.device("cpu")
 
@@ -40,6 +42,27 @@ def test_sizes_are_those_of_views():
     assert (preset.view.size, larger.view.size) == (16, 32)
     assert preset.recipe == larger.recipe
     assert preset.recipe.size == 32
+
+
+def test_on_a_card_moco_is_timed_with_a_resnet18_at_224_px(picture):
+    run = card_run(parts=5)
+    assert (run.view.size, run.method.batch_size, run.recipe.count) == (224, 256, 5120)
+    assert part_of(run, 5, 6).recipe.count == 1024
+    small = replace(
+        run, method=replace(run.method, batch_size=8, queue=16), recipe=replace(run.recipe, count=8, size=40)
+    )
+    made = loop_of(replace(small, view=replace(run.view, size=32)), picture, CPU)
+    assert Epochs(made).start()() == 8
+    assert made.backbone.encoder().torchvision() == "resnet18"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
+def test_augmentation_takes_less_than_15_per_cent_of_a_resnet18_step(picture_file):
+    settings = Settings(device="cuda", image=str(picture_file))
+    line = [line.record() for line in Train(methods=("moco",)).lines(settings)][-1]
+    assert line["backbone"] == "resnet"
+    assert line["compute_share"] > 0.85
 
 
 def test_a_part_is_whole_batches():
