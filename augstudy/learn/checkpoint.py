@@ -107,6 +107,8 @@ def load_encoder(where: RunFolder | Path | str) -> Encoder:
         encoder.load_state_dict(state, assign=True)
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{weights} cannot be read ({first_line(error)})", fix) from None
+    if any(value.is_meta for value in (*encoder.parameters(), *encoder.buffers())):
+        raise UserError(f"{weights} lacks weights or buffers of {card['backbone']}", fix)
     if fingerprint(encoder) != card.get("fingerprint"):
         raise UserError(f"{weights} holds other weights than its card says", fix)
     return encoder.eval()

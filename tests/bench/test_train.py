@@ -48,10 +48,9 @@ def test_on_a_card_moco_is_timed_with_a_resnet18_at_224_px(picture):
     run = card_run(parts=5)
     assert (run.view.size, run.method.batch_size, run.recipe.count) == (224, 256, 5120)
     assert part_of(run, 5, 6).recipe.count == 1024
-    small = replace(
-        run, method=replace(run.method, batch_size=8, queue=16), recipe=replace(run.recipe, count=8, size=40)
-    )
-    made = loop_of(replace(small, view=replace(run.view, size=32)), picture, CPU)
+    method = replace(run.method, batch_size=8, bn_splits=2, queue=16)
+    small = replace(run, method=method, recipe=replace(run.recipe, count=8, size=40), view=replace(run.view, size=32))
+    made = loop_of(small, picture, CPU)
     assert Epochs(made).start()() == 8
     assert made.backbone.encoder().torchvision() == "resnet18"
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from augstudy.core import registry
 from augstudy.core.errors import UserError
 from augstudy.core.store import RunFolder
 from augstudy.learn.backbones.base import fingerprint
@@ -21,6 +22,23 @@ def saved(tmp_path):
     folder = RunFolder(tmp_path / "run")
     save_encoder(folder, Conv4(width=0.1).encoder(), "conv4", {"width": 0.1}, size=16)
     return folder
+
+
+NETWORKS = [
+    *((name, {"width": 0.125}) for name in registry.names("learn.backbones")),
+    ("alexnet", {"width": 0.125, "sobel": True}),
+    ("bigan", {"width": 0.125, "variant": "smallnet"}),
+    ("resnet", {"width": 0.125, "depth": 50, "stem": "cifar"}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), NETWORKS, ids=lambda value: str(value))
+def test_every_encoder_comes_back_and_gives_the_same_features(tmp_path, name, settings):
+    encoder = registry.find("learn.backbones", name)(**settings).encoder().eval()
+    folder = RunFolder(tmp_path / "run")
+    save_encoder(folder, encoder, name, settings, size=64)
+    x = torch.rand(2, 3, 64, 64)
+    assert torch.equal(load_encoder(folder)(x), encoder(x))
 
 
 def test_no_checkpoint_is_none(tmp_path):

@@ -25,7 +25,7 @@ class Sobel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         across = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
-        self.register_buffer("kernels", torch.stack((across, across.T))[:, None], persistent=False)
+        self.register_buffer("kernels", torch.stack((across, across.T))[:, None])
 
     def forward(self, x: Tensor) -> Tensor:  # (B, 3, h, w) -> (B, 2, h, w)
         return conv2d(x.mean(1, keepdim=True), self.kernels.to(x.dtype), padding=1)

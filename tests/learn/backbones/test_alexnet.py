@@ -24,5 +24,4 @@ def test_an_encoder_that_sees_edges_is_blind_to_colour_and_trains_no_filter_of_s
     torch.testing.assert_close(encoder(x), encoder(swapped))
     plain = AlexNet(width=0.125).encoder()
     assert len(list(encoder.parameters())) == len(list(plain.parameters()))
-    assert encoder.state_dict().keys() == {key.replace("conv1.", "conv1.1.") for key in plain.state_dict()}
     assert next(m for m in encoder.modules() if isinstance(m, torch.nn.Conv2d)).in_channels == 2
