@@ -168,6 +168,7 @@ def table(study: StudyName, results: ResultsFolder = DEFAULT_RESULTS) -> None:
     from augstudy.show.base import load
 
     loaded = load(folder_of(study, results))
+    loaded.require_records()
     tables.write(loaded)
     console.print(tables.rich_table(loaded))
 
@@ -182,7 +183,9 @@ def figures(
     from augstudy.show.base import load
     from augstudy.show.figures.base import draw
 
-    for path in draw(load(folder_of(study, results)), only or None):
+    loaded = load(folder_of(study, results))
+    loaded.require_records()
+    for path in draw(loaded, only or None):
         console.print(f"wrote {escape(str(path))}")
 
 

@@ -205,3 +205,17 @@ def test_a_preview_and_its_plan(call, study, tmp_path):
     assert (code, err) == (0, "")
     assert "rot: " in out
     assert "nodes -> 1 warp" in out
+
+
+@pytest.mark.parametrize("command", ["table", "figures"])
+def test_without_records_a_published_table_is_left_as_it_is(call, tmp_path, command):
+    """A clone has tables and figures of its studies, and no records."""
+    folder = tmp_path / "results" / "toy"
+    folder.mkdir(parents=True)
+    (folder / "study.yaml").write_text("study: toy\nruns: [{label: a, method: rotnet, hash: abc, seed: 0, axes: {}}]\n")
+    (folder / "table.csv").write_text("published")
+    code, _, err = call(command, "toy", "--results", tmp_path / "results")
+    assert code == 2
+    assert "has no record of a run" in err
+    assert len(err.splitlines()) == 2
+    assert (folder / "table.csv").read_text() == "published"

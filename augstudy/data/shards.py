@@ -5,10 +5,12 @@ import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from augstudy.core.errors import UserError
 from augstudy.core.store import replacing
 from augstudy.data.array import Array
 from augstudy.data.shelf import Add, Part, Shelf, Tally, settle
@@ -71,7 +73,14 @@ class Folder(Shelf):
 
     def holds(self, part: Part, size: int) -> bool:
         place = self.folder / self.name(part)
-        return place.is_dir() and sum(file.stat().st_size for file in os.scandir(place)) == size
+        if not place.is_dir():
+            return False
+        own = self._files(part)
+        return sum(file.stat().st_size for file in os.scandir(place) if file.name in own) == size
+
+    def _files(self, part: Part) -> set[str]:
+        """Names of the crops of a part."""
+        return {f"{number:09d}{self.encoding.suffix}" for number in range(part.first, part.stop)}
 
     def prepare(self) -> None:
         for leftover in (self.folder / "crops").glob(".*.tmp"):
@@ -89,12 +98,19 @@ class Folder(Shelf):
 
         try:
             yield add
-            if place.exists():  # killed before the part was noted as finished
-                shutil.rmtree(place)
+            if place.exists():  # killed before the part was noted as finished, or something of it was lost
+                self._clear(place, part)
             temporary.rename(place)
             settle(place.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+    def _clear(self, place: Path, part: Part) -> None:
+        """Take away the crops of a part to make room for new ones, never a file that is not ours."""
+        if strange := sorted({path.name for path in place.iterdir()} - self._files(part)):
+            what = f"{place} must be made again, but holds {strange[0]}, which is no crop"
+            raise UserError(what, "Move it elsewhere and run the same again: finished parts are kept.")
+        shutil.rmtree(place)
 
     def content(self, part: Part) -> Iterator[bytes]:
         # All that lies there, so that a file too many is found as well.

@@ -142,6 +142,12 @@ class Results:
         """One sentence for each fallback that stands in for what the study asked for."""
         return list(_warnings(self.index))
 
+    def require_records(self) -> None:
+        """Raises UserError where no run has ended: a repository keeps tables and figures, not their records."""
+        if not self.records:
+            what = f"{self.folder.path} has no record of a run, so its table and figures are left as they are"
+            raise UserError(what, f"Records are not kept in the repository; make them with: {self.command}")
+
 
 def load(folder: StudyFolder) -> Results:
     """Read a study's results; runs that are not finished yet are simply not in the frame.

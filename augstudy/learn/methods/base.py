@@ -154,6 +154,8 @@ class Method(ABC):
         if self.optimizer in ("sgd", "lars") and self.nesterov and self.momentum == 0:
             raise UserError("nesterov needs momentum, which is 0", "Set nesterov: false, or momentum above 0.")
         check_range("weight_decay", self.weight_decay, 0)
+        if self.optimizer == "lars" and self.weight_decay == 0:  # lightly's then scales no step, and takes its huge lr
+            raise UserError("lars needs a weight_decay above 0", "Set weight_decay: 1e-6, or another optimizer.")
         check_choice("schedule", self.schedule, ("constant", "cosine", "steps", "exponential"))
         for at in self.milestones:
             check_range("milestones", at, 0, 1)

@@ -134,6 +134,21 @@ def test_a_part_that_is_missing_or_short_is_made_again(make, unfinished, whole, 
     assert files_of(export.folder) == expected
 
 
+def test_a_file_of_the_users_is_never_deleted_and_costs_no_part(make):
+    export = make("folder", "png")
+    export()
+    own = export.folder / "crops/000000/labels.csv"
+    own.write_text("mine")
+    assert export() == Done(0, [])
+    (export.folder / "crops/000000/000000003.png").unlink()
+    with pytest.raises(UserError, match=r"000000 must be made again, but holds labels.csv, which is no crop"):
+        export()
+    assert own.read_text() == "mine"
+    own.unlink()
+    assert export().made == 20
+    export.verify()
+
+
 # What cannot be done is said in two lines
 
 

@@ -121,3 +121,8 @@ def test_a_setting_of_another_method_out_of_range_is_named(method, wrong):
     with pytest.raises(UserError, match=next(iter(wrong))) as caught:
         method(**wrong)
     assert caught.value.fix
+
+
+def test_lars_without_decay_is_refused():
+    with pytest.raises(UserError, match="lars needs a weight_decay above 0"):
+        DeepClusterV2(weight_decay=0)
