@@ -208,10 +208,10 @@ class StudyFolder:
         return RunFolder(self.path / "runs" / key)
 
     def require_writable(self) -> None:
-        """Raises UserError now, rather than after hours of work, when nothing can be written here."""
+        """Raises UserError now, rather than after hours of work, when nothing can be written here; leaves nothing."""
+        here = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.path, prefix=".probe", suffix=".tmp"):
+            with tempfile.NamedTemporaryFile(dir=here, prefix=".probe", suffix=".tmp"):
                 pass
         except OSError as error:
             raise UserError(

@@ -96,11 +96,11 @@ def test_every_file_of_a_study_lies_in_its_folder(tmp_path):
     assert len(set(kinds)) == len(kinds)
 
 
-def test_a_writable_folder_is_made_and_stays_empty(tmp_path):
-    folder = StudyFolder(tmp_path / "results" / "study")
-    folder.require_writable()
-    folder.require_writable()
-    assert list(folder.path.iterdir()) == []
+def test_asking_whether_a_folder_can_be_written_leaves_nothing(tmp_path):
+    StudyFolder(tmp_path / "results" / "study").require_writable()
+    assert not list(tmp_path.iterdir())
+    StudyFolder(tmp_path).require_writable()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("inside", ["", "study"])
