@@ -76,7 +76,7 @@ def test_optimisers_share_the_trainable_parameters_out_among_them(name, training
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_gradient_reaches_every_trainable_parameter_and_no_other(name, training):
-    pretraining, modules, optimizers, batch = prepared(training, name, "method.weight_decay=0")
+    pretraining, modules, optimizers, batch = prepared(training, name, "method.optimizer=adam", "method.weight_decay=0")
     pretraining._set_lr(optimizers, 0.5)
     before = {key: p.clone() for key, p in modules.named_parameters()}
     for _ in range(3):  # a layer that starts at zero lets nothing through in the first step
