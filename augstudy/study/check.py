@@ -1,7 +1,6 @@
 """What `augstudy check` tells of a study: rows, parameters, samples, and how long training would take."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
@@ -50,14 +49,11 @@ def inspect(laboratory: Laboratory, timed: bool = False) -> list[Line]:
     Args:
         timed: also make a few training steps of each, about two seconds long, a minute in all.
     """
-    groups: dict[tuple[Any, ...], list[Planned]] = {}
-    for plan in laboratory.planned:
-        groups.setdefault((plan.run.label, *map(str, plan.run.axes.items())), []).append(plan)
-    lines = [_line(laboratory, plans) for plans in groups.values()]
+    lines = [_line(laboratory, plans) for plans in laboratory.rows]
     if not timed:
         return lines
     budget = min(EACH, ALL / len(lines))
-    pairs = zip(lines, groups.values(), strict=True)
+    pairs = zip(lines, laboratory.rows, strict=True)
     return [replace(line, seconds=_seconds(laboratory, plans, budget)) for line, plans in pairs]
 
 
@@ -73,7 +69,7 @@ def _line(laboratory: Laboratory, plans: list[Planned]) -> Line:
         encoder = run.backbone.encoder()
     crops = len(laboratory.source(plan)) if run.method.trains else 0
     return Line(
-        row=", ".join([run.label, *(f"{key}={value}" for key, value in run.axes.items())]),
+        row=run.row,
         method=run.method_name,
         data=run.data if plan.pictures == "-" else plan.pictures,
         parameters=sum(p.numel() for p in encoder.parameters()),

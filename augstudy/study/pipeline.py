@@ -96,6 +96,14 @@ class Laboratory:
         """Every run with its hash, in the order of the table."""
         return [self.stock.plan(run) for run in self.runs]
 
+    @property
+    def rows(self) -> list[list[Planned]]:
+        """The same, those together that differ in nothing but their seed."""
+        groups: dict[tuple[str, str], list[Planned]] = {}
+        for plan in self.planned:
+            groups.setdefault((plan.run.label, plan.run.place), []).append(plan)
+        return list(groups.values())
+
     def run(self, reporter: Reporter) -> bool:
         """Do what is not done yet; each finished step is on disk before the next begins.
 
@@ -108,13 +116,10 @@ class Laboratory:
         todo = [p for p in self.planned if not self._finished(p)]
         reporter.study(self.study.name, len(self.planned), len(self.planned) - len(todo), self.substitutions())
         for number, plan in enumerate(todo, 1):
-            reporter.begin(number, len(todo), f"{plan.run.label}, seed {plan.run.seed}", self._axes(plan))
+            reporter.begin(number, len(todo), f"{plan.run.label}, seed {plan.run.seed}", plan.run.place)
             record = self.run_one(plan, reporter)
             reporter.end(record)
         return bool(todo) or self.folder.index.read_bytes() != before
-
-    def _axes(self, plan: Planned) -> str:
-        return ", ".join(f"{key}={value}" for key, value in plan.run.axes.items())
 
     def substitutions(self) -> list[str]:
         """What was used in place of what was asked for, one line each."""

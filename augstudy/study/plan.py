@@ -99,6 +99,16 @@ class Run:
     images: Images | None = None
 
     @property
+    def place(self) -> str:
+        """Where in the sweep it stands, such as `view.strength=0.5`; "" without one."""
+        return ", ".join(f"{key}={value}" for key, value in self.axes.items())
+
+    @property
+    def row(self) -> str:
+        """The line of the table that it belongs to, with those of other seeds: its label and place."""
+        return f"{self.label}, {self.place}" if self.place else self.label
+
+    @property
     def cropped(self) -> bool:
         """Whether it is trained on a corpus of crops."""
         return self.data in CROPPED

@@ -19,18 +19,8 @@ Sheet = tuple[str, np.ndarray[Any, Any], list[str]]  # label, pictures, a text f
 
 
 def trained(laboratory: Laboratory) -> Iterator[Planned]:
-    """One run of each row and axis that trains."""
-    seen = set()
-    for plan in laboratory.planned:
-        row = (plan.run.label, *plan.run.axes.items())
-        if plan.run.method.trains and row not in seen:
-            seen.add(row)
-            yield plan
-
-
-def named(plan: Planned) -> str:
-    """A row, with its place in the sweep."""
-    return ", ".join([plan.run.label, *(f"{key}={value}" for key, value in plan.run.axes.items())])
+    """The first run of each row that trains."""
+    yield from (plans[0] for plans in laboratory.rows if plans[0].run.method.trains)
 
 
 def sheets(laboratory: Laboratory) -> list[Sheet]:
@@ -39,12 +29,12 @@ def sheets(laboratory: Laboratory) -> list[Sheet]:
     for plan in trained(laboratory):
         source, graph = laboratory.source(plan), plan.run.view.graph()
         index, half = torch.arange(SHOWN), torch.arange(SHOWN // 2)
-        found.append((f"{named(plan)}: crops", as_pictures(source.batch(index)), texts(source, index)))
+        found.append((f"{plan.run.row}: crops", as_pictures(source.batch(index)), texts(source, index)))
         sides = [source.view(half, graph, view=v) for v in (0, 1)]
         told = zip(*(texts(source, half, graph, v) for v in (0, 1)), strict=True)
         views = as_pictures(torch.stack(sides, 1).flatten(0, 1))
         tiles = "" if views.shape[-1] == 3 else ", their channels side by side"
-        found.append((f"{named(plan)}: pairs of views{tiles}", views, [text for pair in told for text in pair]))
+        found.append((f"{plan.run.row}: pairs of views{tiles}", views, [text for pair in told for text in pair]))
     return found
 
 
@@ -53,7 +43,7 @@ def plans(laboratory: Laboratory) -> list[tuple[str, str]]:
     found = []
     for plan in trained(laboratory):
         source, graph = laboratory.source(plan), plan.run.view.graph()
-        found.append((named(plan), (source.crop + graph if isinstance(source, Corpus) else graph).describe()))
+        found.append((plan.run.row, (source.crop + graph if isinstance(source, Corpus) else graph).describe()))
     return found
 
 
