@@ -19,7 +19,7 @@ def device_for(name: str) -> torch.device:
     """auto, cpu or cuda; raises UserError for another name, or for cuda where there is none."""
     check_choice("device", name, ("auto", "cpu", "cuda"))
     if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("device is cuda, but torch sees no CUDA device here", "Use --device auto or --device cpu.")
+        raise UserError("device is cuda, but torch sees no CUDA device here", "Set device to auto or cpu.")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 

@@ -11,10 +11,11 @@ from lightning_fabric import Fabric
 
 from augstudy.core import registry
 from augstudy.core.build import build, check_choice
-from augstudy.core.errors import Diverged, UserError
+from augstudy.core.errors import Diverged
 from augstudy.core.store import RunFolder, StudyFolder, digest, read_record, save_array, write_json, write_yaml
 from augstudy.data.corpus import Source
 from augstudy.data.datasets.base import Labelled
+from augstudy.data.device import device_for
 from augstudy.data.images import ImageUsed, load_image
 from augstudy.evaluate.features import Extraction
 from augstudy.evaluate.probes.base import Probe
@@ -63,9 +64,7 @@ class Laboratory:
         for name in study.figures:
             registry.find("show.figures", name)
         check_claims(study, self.runs)
-        check_choice("device", study.device, ("auto", "cpu", "cuda"))
-        if study.device == "cuda" and not torch.cuda.is_available():
-            raise UserError("device: cuda, but torch sees no CUDA device here", "Set device=auto or device=cpu.")
+        device_for(study.device)
         check_choice("precision", study.precision, PRECISIONS)
         self.compute = build(Compute, study.compute, f"{study.name}: compute")
         self.loggers = Loggers(study.loggers, study.name)
