@@ -7,7 +7,7 @@ import torch
 
 from augstudy.bench.base import Bench, Line, Settings, Side, race
 from augstudy.bench.crops import picture
-from augstudy.bench.train import METHODS, Steps, loop_of, part_of, preset_run
+from augstudy.bench.train import METHODS, Steps, loop_of, part_of, preset_runs
 from augstudy.data.images import load_image
 from augstudy.learn.loop import Compute
 
@@ -45,7 +45,7 @@ class Ways(Bench):
     def lines(self, settings: Settings) -> Iterator[Line]:
         """A line for each size, method and way but the first; all ways of a method take turns."""
         image = load_image(picture(settings.image).path)
-        for run in [preset_run(self.scale, m, size) for size in settings.sizes or (None,) for m in self.methods]:
+        for run in preset_runs(self.scale, self.methods, settings.sizes):
             part = part_of(run, self.parts, 1)
             loops = {way: loop_of(part, image, settings.place, *WAYS[way]) for way in self.ways}
             rates = race([Side(way, Steps(loop)) for way, loop in loops.items()], settings.seconds, settings.place)

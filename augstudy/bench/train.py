@@ -1,6 +1,6 @@
 """An epoch of pretraining: ours, the same with lightly's input pipeline, and the bare compute of its steps."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -22,7 +22,7 @@ from augstudy.study.compose import configs_folder, presets
 from augstudy.study.plan import Run, Study, expand
 from augstudy.study.sections import SECTIONS
 
-__all__ = ["Train", "card_run", "loop_of", "preset_run"]
+__all__ = ["Train", "card_run", "loop_of", "preset_run", "preset_runs"]
 
 METHODS = ("moco", "rotnet")
 WARM = 1  # rounds thrown away
@@ -46,7 +46,7 @@ class Train(Bench):
         """One line for each size and method; on a card, one of MoCo with a ResNet-18 besides."""
         used = picture(settings.image)
         image = load_image(used.path)
-        runs = [preset_run(self.scale, m, size) for size in settings.sizes or (None,) for m in self.methods]
+        runs = preset_runs(self.scale, self.methods, settings.sizes)
         for run in [*runs, card_run(self.parts)] if settings.place.type == "cuda" else runs:
             yield self._line(run, image, used.label, settings.place)
 
@@ -67,6 +67,11 @@ class Train(Bench):
         }
         key = {"method": run.method_name, "size": run.view.size}
         return Line("train", key, device, rates["ours"], name, rates[name], more)
+
+
+def preset_runs(scale: str, methods: Sequence[str], sizes: Sequence[int]) -> list[Run]:
+    """Those of these methods at every size of views, or at the preset's own if none is asked for."""
+    return [preset_run(scale, method, size) for size in sizes or (None,) for method in methods]
 
 
 def preset_run(scale: str, method: str, size: int | None = None) -> Run:

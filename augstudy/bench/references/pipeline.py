@@ -43,7 +43,8 @@ class Pictures(Dataset[Any]):
 def transform_of(view: Standard, views: int) -> Any:
     """What makes a view of a Pillow image with the settings of ours; two come as a list, as lightly has them.
 
-    Two views are lightly's MoCo v2. It has no RotNet: one view is torchvision's crop and flip, and the usual scaling.
+    Two views are lightly's MoCo v2, which has no upper bound of the area: its boxes reach the whole image. It has no
+    RotNet: one view is torchvision's crop and flip, and the usual scaling.
     """
     if views == 2:
         return MoCoV2Transform(
