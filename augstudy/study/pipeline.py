@@ -23,7 +23,6 @@ from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import load_encoder, save_encoder
 from augstudy.learn.loggers import Loggers
 from augstudy.learn.loop import Compute
-from augstudy.learn.methods.base import Diagnostic
 from augstudy.learn.pretrain import Pretraining
 from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
@@ -156,7 +155,7 @@ class Laboratory:
         self._save_pictures(plan, folder, training.source, encoder)
         seconds = round(time.perf_counter() - start, 3)
         write_yaml(folder.provenance, self._provenance(plan) | {"seconds": seconds})
-        pretext = [asdict(d) for d in found if isinstance(d, Diagnostic)]
+        pretext = [asdict(d) for d in found]
         return record | {"seconds": seconds, "layers": encoder.names, "pretext": pretext, "evaluations": []}
 
     def training(self, plan: Planned) -> Pretraining:
@@ -189,8 +188,7 @@ class Laboratory:
             save_array(folder.crops, crops.permute(0, 2, 3, 1).cpu().numpy())
 
     def _evaluate(self, plan: Planned, folder: RunFolder, record: dict[str, Any]) -> list[dict[str, Any]]:
-        done = {e["key"] for e in record["evaluations"]}
-        wanted = {name: probe for name, probe in self.probes.items() if self.probe_key(name) not in done}
+        wanted = self._lacking(record)
         if not wanted:
             return []
         train, test = self.extraction(load_encoder(folder), self.labelled, self.fabric.device)
@@ -214,8 +212,12 @@ class Laboratory:
         if not path.exists():
             return False
         record = read_record(path)
+        return record["status"] == "failed" or not self._lacking(record)
+
+    def _lacking(self, record: dict[str, Any]) -> dict[str, Probe]:
+        """The probes that a record has no evaluation by."""
         done = {e["key"] for e in record["evaluations"]}
-        return record["status"] == "failed" or all(self.probe_key(name) in done for name in self.probes)
+        return {name: probe for name, probe in self.probes.items() if self.probe_key(name) not in done}
 
     def index(self) -> dict[str, Any]:
         """`study.yaml`: what table and figures need to know besides the records."""
