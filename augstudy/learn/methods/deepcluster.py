@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, normalize
 from augstudy.core import rng
 from augstudy.core.build import check_choice, check_range
 from augstudy.data.corpus import Source
-from augstudy.learn.agreement import nmi
+from augstudy.learn.agreement import Agreement, largest
 from augstudy.learn.backbones.base import Encoder, signed
 from augstudy.learn.kmeans import SEEDINGS, kmeans, pca_whiten
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
@@ -21,8 +21,6 @@ class DeepClusterModules(Modules):
     """Encoder, hidden layers, and a classifier over the clusters of this epoch."""
 
     labels: Tensor
-    previous: Tensor
-    truth: Tensor
     reseeded: Tensor
 
     def __init__(self, encoder: Encoder, settings: "DeepCluster", context: Context) -> None:
@@ -37,8 +35,7 @@ class DeepClusterModules(Modules):
         self.last = nn.ReLU(inplace=True) if layers else nn.Identity()
         self.head = nn.Linear(width, settings.clusters)
         self.register_buffer("labels", torch.full((context.count,), -1))
-        self.register_buffer("previous", torch.full((context.count,), -1))
-        self.register_buffer("truth", torch.full((context.count if context.classes else 0,), -1))
+        self.agreement = Agreement(context)
         self.register_buffer("reseeded", torch.zeros((), dtype=torch.long))
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
@@ -54,11 +51,9 @@ class DeepClusterModules(Modules):
         x = normalize(pca_whiten(self._features(source), s.pca), dim=1)
         stream = f"deepcluster/kmeans/{epoch}"
         labels, _, reseeded = kmeans(x, s.clusters, s.iterations, seed, stream, s.seeding)
-        self.previous.copy_(self.labels)
+        self.agreement.remember(self.labels, source)
         self.labels.copy_(labels)
         self.reseeded.fill_(reseeded)
-        if len(self.truth) and (truth := source.labels(torch.arange(len(source)))) is not None:
-            self.truth.copy_(truth)
         with rng.torch_seeded(seed, f"deepcluster/head/{epoch}"):
             nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
@@ -79,15 +74,11 @@ class DeepClusterModules(Modules):
         return torch.cat(parts)
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
-        now, seed = self.labels.cpu(), self.context.seed
-        found = []
-        if self.previous[0] >= 0:
-            found.append(nmi("NMI with the epoch before", now, self.previous, seed))
-        if len(self.truth):
-            found.append(nmi("NMI with the labels", now, self.truth, seed))
-        share = 100 * torch.bincount(now).max().item() / len(now)
-        found.append(Diagnostic("largest cluster", share, 100 / self.settings.clusters, "lower", "%"))
-        return [*found, Diagnostic("empty clusters re-seeded", self.reseeded.item(), 0, "lower")]
+        return [
+            *self.agreement.diagnostics(self.labels),
+            largest(self.labels, self.settings.clusters),
+            Diagnostic("empty clusters re-seeded", self.reseeded.item(), 0, "lower"),
+        ]
 
 
 def centre(x: Tensor, side: int) -> Tensor:

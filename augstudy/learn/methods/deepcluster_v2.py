@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, normalize
 from augstudy.core.build import check_choice, check_range
 from augstudy.core.errors import UserError
 from augstudy.data.corpus import Source
-from augstudy.learn.agreement import nmi
+from augstudy.learn.agreement import Agreement, largest
 from augstudy.learn.backbones.base import Encoder, signed
 from augstudy.learn.kmeans import SEEDINGS, kmeans
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
@@ -25,8 +25,6 @@ class DeepClusterV2Modules(Modules):
 
     memory: Tensor
     labels: Tensor
-    previous: Tensor
-    truth: Tensor
 
     def __init__(self, encoder: Encoder, settings: "DeepClusterV2", context: Context) -> None:
         super().__init__(encoder)
@@ -35,8 +33,7 @@ class DeepClusterV2Modules(Modules):
         heads, views, n = len(settings.prototypes), settings.views, context.count
         self.register_buffer("memory", torch.zeros(views, n, settings.dim))
         self.register_buffer("labels", torch.full((heads, n), -1))
-        self.register_buffer("previous", torch.full((n,), -1))  # of the first head
-        self.register_buffer("truth", torch.full((n if context.classes else 0,), -1))
+        self.agreement = Agreement(context)  # of the first head
         self.prototypes = nn.ParameterList(
             nn.Parameter(torch.zeros(k, settings.dim), requires_grad=False) for k in settings.prototypes
         )
@@ -71,15 +68,13 @@ class DeepClusterV2Modules(Modules):
         s, seed = self.settings, self.context.seed
         if epoch == 0:
             self._remember(source)
-        self.previous.copy_(self.labels[0])
+        self.agreement.remember(self.labels[0], source)
         for h, prototypes in enumerate(self.prototypes):
             stream, x = f"deepcluster_v2/kmeans/{h}/{epoch}", self.memory[h % s.views]
             labels, centroids, _ = kmeans(x, len(prototypes), s.iterations, seed, stream, s.seeding, spherical=True)
             self.labels[h] = labels
             prototypes.zero_()
             prototypes[: len(centroids)] = centroids  # fewer only if there are fewer crops
-        if len(self.truth) and (truth := source.labels(torch.arange(len(source)))) is not None:
-            self.truth.copy_(truth)
 
     def _remember(self, source: Source) -> None:
         """Fill the memory with the crops as they are, batch norm in training mode, for it has no statistics yet."""
@@ -88,21 +83,15 @@ class DeepClusterV2Modules(Modules):
             self.memory[:, index] = self.embed(signed(source.batch(index))).to(self.memory.dtype)
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
-        now, seed = self.labels[0], self.context.seed
         first, second = (self.embed(view) for view in batch.views)
         a, b = ((z @ self.prototypes[0].T).argmax(1) for z in (first, second))
         same, chance = (100 * a.eq(other).float().mean().item() for other in (b, b.roll(1)))
-        share = 100 * now.bincount().max().item() / len(now)
-        found = [
+        return [
             Diagnostic("views in the same cluster", same, chance, unit="%"),
-            Diagnostic("largest cluster", share, 100 / len(self.prototypes[0]), "lower", "%"),
+            largest(self.labels[0], len(self.prototypes[0])),
             Diagnostic("std of embeddings", float(std_of_l2_normalized(first)), 0.0),
+            *self.agreement.diagnostics(self.labels[0]),
         ]
-        if self.previous[0] >= 0:
-            found.append(nmi("NMI with the epoch before", now, self.previous, seed))
-        if len(self.truth):
-            found.append(nmi("NMI with the labels", now, self.truth, seed))
-        return found
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def test_an_epoch_starts_with_new_labels_and_a_new_head(deepcluster):
     for _ in range(3):
         pretraining._step(batch, modules, optimizers)
     modules.before_epoch(1, source)
-    assert torch.equal(modules.previous, labels)
+    assert torch.equal(modules.agreement.previous, labels)
     assert not torch.equal(modules.head.weight, first)
     assert modules.head.bias.count_nonzero() == 0
     assert 0.005 < modules.head.weight.std() < 0.015
@@ -108,7 +108,7 @@ def test_agreement_with_the_epoch_before_is_told_from_the_second_epoch_on(deepcl
 def test_equal_clusterings_agree_completely(deepcluster):
     pretraining, modules, _ = deepcluster
     modules.before_epoch(0, pretraining.source)
-    modules.previous.copy_((modules.labels + 1) % 6)  # the same clusters under other numbers
+    modules.agreement.previous.copy_((modules.labels + 1) % 6)  # the same clusters under other numbers
     nmi = {d.metric: d for d in pretraining._judge(modules)}["NMI with the epoch before"]
     assert nmi.value == pytest.approx(1)
     assert nmi.chance < 0.6

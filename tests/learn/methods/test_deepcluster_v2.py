@@ -90,7 +90,7 @@ def test_clusters_hold_for_an_epoch_and_the_memory_of_one_epoch_makes_those_of_t
     memory = modules.memory.clone()
     modules.before_epoch(1, pretraining.source)
     assert torch.equal(modules.memory, memory)
-    assert torch.equal(modules.previous, first[0])
+    assert torch.equal(modules.agreement.previous, first[0])
     assert not torch.equal(modules.prototypes[0], prototypes)
 
 
