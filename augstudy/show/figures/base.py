@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from augstudy.core import registry
 from augstudy.core.errors import UserError
 from augstudy.show.base import Results
-from augstudy.show.style import LINE, SMALL, page, save, wrapped
+from augstudy.show.style import LINE, SMALL, house, page, save, wrapped
 
 __all__ = ["NothingToShow", "Picture", "Pixels", "contact_sheet", "draw", "picture_page", "read_pixels"]
 
@@ -86,7 +86,7 @@ def contact_sheet(tiles: Pixels, gap: int = 1, shape: float = 1.0) -> Pixels:  #
 
 
 def picture_page(title: str, caption: str, pictures: Sequence[tuple[str, Pixels]], width: float) -> Figure:
-    """A page of labelled pictures, at most four side by side, `width` inches wide."""
+    """A page of labelled pictures in the house style, at most four side by side, `width` inches wide."""
     count = len(pictures)
     columns = count if count <= 4 else 3 if count <= 6 else 4
     rows = math.ceil(count / columns)
@@ -94,11 +94,12 @@ def picture_page(title: str, caption: str, pictures: Sequence[tuple[str, Pixels]
     side = min(width / columns, 3.2 / min(tall, 1))
     names = [wrapped(name, side - 0.25) for name, _ in pictures]
     labels = (max(name.count("\n") for name in names) + 1) * SMALL * LINE + 0.1
-    figure = page(title, caption, width, rows * (labels + side * tall))
-    for ax in figure.subplots(rows, columns, squeeze=False, gridspec_kw={"wspace": 0.1}).flat:
-        ax.set_axis_off()
-        ax.set_anchor("NW")
-    for ax, name, (_, sheet) in zip(figure.axes, names, pictures, strict=False):  # the last row may not be full
-        ax.imshow(sheet, vmin=0, vmax=1)
-        ax.set_title(name, loc="left", size=SMALL)
-    return figure
+    with house():
+        figure = page(title, caption, width, rows * (labels + side * tall))
+        for ax in figure.subplots(rows, columns, squeeze=False, gridspec_kw={"wspace": 0.1}).flat:
+            ax.set_axis_off()
+            ax.set_anchor("NW")
+        for ax, name, (_, sheet) in zip(figure.axes, names, pictures, strict=False):  # the last row may not be full
+            ax.imshow(sheet, vmin=0, vmax=1)
+            ax.set_title(name, loc="left", size=SMALL)
+        return figure

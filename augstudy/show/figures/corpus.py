@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from augstudy.show.base import Results
 from augstudy.show.figures.base import NothingToShow, Pixels, contact_sheet, picture_page, read_pixels
-from augstudy.show.style import house
 
 __all__ = ["CorpusSheet"]
 
@@ -37,8 +36,7 @@ class CorpusSheet:
             )
             for name, row, crops in found
         ]
-        with house():
-            return picture_page(results.title, _caption(results, found, self.limit), sheets, self.width)
+        return picture_page(results.title, _caption(results, found, self.limit), sheets, self.width)
 
 
 def _found(results: Results) -> Iterator[tuple[str, str, Pixels]]:

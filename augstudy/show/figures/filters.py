@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 
 from augstudy.show.base import Results
 from augstudy.show.figures.base import NothingToShow, Pixels, contact_sheet, picture_page, read_pixels
-from augstudy.show.style import house
 
 __all__ = ["Filters"]
 
@@ -30,8 +29,7 @@ class Filters:
         if not found:
             raise NothingToShow("no finished run has filters.npy", f"Run the study here first: {results.command}")
         sheets = [(name, contact_sheet(coloured(stretched(ordered(f, self.grey_below))))) for name, _, f in found]
-        with house():
-            return picture_page(results.title, _caption(results, found), sheets, self.width)
+        return picture_page(results.title, _caption(results, found), sheets, self.width)
 
 
 def colourfulness(filters: Pixels) -> Pixels:  # (F, kh, kw, 2 or 3) -> (F,)

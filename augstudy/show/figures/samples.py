@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from augstudy.show.base import Results
 from augstudy.show.figures.base import NothingToShow, Pixels, contact_sheet, picture_page, read_pixels
-from augstudy.show.style import house
 
 __all__ = ["Samples"]
 
@@ -29,8 +28,7 @@ class Samples:
         if not found:
             raise NothingToShow("no run has pictures of its method's", f"Run a BiGAN row here: {results.command}")
         sheets = [(name, contact_sheet(pixels[: self.limit] / 255)) for name, pixels in found]
-        with house():
-            return picture_page(results.title, _caption(results), sheets, self.width)
+        return picture_page(results.title, _caption(results), sheets, self.width)
 
 
 def _found(results: Results) -> Iterator[tuple[str, Pixels]]:
