@@ -16,11 +16,13 @@ class CorpusSheet:
     """Sample crops of each distinct corpus, as its first run saw them; pixels are shown as they are.
 
     Args:
-        limit: at most this many crops of a corpus.
+        limit: at most this many crops of a corpus that has the page to itself.
+        several: and of each where there are several, for they would be too small to see.
         width: inches.
     """
 
     limit: int = 64
+    several: int = 16
     width: float = 7.0
 
     def __call__(self, results: Results) -> Figure:
@@ -28,15 +30,16 @@ class CorpusSheet:
         if not found:
             raise NothingToShow("no run has crops.npy", f"Run a study on an image corpus here: {results.command}")
         names = [name for name, _, _ in found]
-        shape = 4.0 if len(found) == 1 else 1.0  # a sheet alone fills the page's width
+        # a sheet alone fills the page's width
+        limit, shape = (self.limit, 4.0) if len(found) == 1 else (self.several, 1.0)
         sheets = [
             (
                 name if names.count(name) == 1 else f"{name} ({row})",
-                contact_sheet(crops[: self.limit] / 255, gap=2, shape=shape),
+                contact_sheet(crops[:limit] / 255, gap=2, shape=shape),
             )
             for name, row, crops in found
         ]
-        return picture_page(results.title, _caption(results, found, self.limit), sheets, self.width)
+        return picture_page(results.title, _caption(results, found, limit), sheets, self.width)
 
 
 def _found(results: Results) -> Iterator[tuple[str, str, Pixels]]:
