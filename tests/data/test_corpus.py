@@ -286,3 +286,17 @@ def test_views_of_whole_images_do_not_depend_on_their_batch(split):
     assert not torch.equal(together, whole.view(index, VIEW, 1, 0))
     draws = VIEW.sample(2, "view", index, 1, 1)
     assert torch.equal(together, VIEW(Pyramid(split.pixels[whole.order[index]]), draws))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
+def test_making_crops_and_views_never_waits_for_the_card():
+    corpus = Corpus(noise(), Recipe(count=64, size=32), device=torch.device("cuda"))
+    index, view = torch.arange(64), Standard(size=24).graph()
+    corpus.view(index, view)  # levels of the pyramid are made once
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        corpus.batch(index)
+        corpus.view(index, view, epoch=1)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

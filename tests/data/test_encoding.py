@@ -49,3 +49,12 @@ def test_a_file_does_not_depend_on_its_batch(crops):
 def test_what_cannot_be_is_refused(settings):
     with pytest.raises(UserError):
         Encoding(**settings)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
+def test_a_cards_jpegs_show_what_those_of_the_cpu_show(crops):
+    ours, theirs = (Encoding("jpeg", 95).encode(x) for x in (crops.cuda(), crops))
+    for a, b in zip(ours, theirs, strict=True):
+        there, here = (np.asarray(Image.open(io.BytesIO(file)), dtype=float) for file in (a, b))
+        assert np.abs(there - here).mean() < 2  # another encoder rounds otherwise
