@@ -17,6 +17,7 @@ from augstudy.augment.graph import Draw, Graph
 from augstudy.augment.sampler import QUALITIES, Pyramid
 from augstudy.core import rng
 from augstudy.core.build import check_choice, check_interval, check_range
+from augstudy.core.transfer import sent
 from augstudy.data.datasets.base import Split
 from augstudy.data.gallery import Gallery, gallery
 
@@ -206,7 +207,7 @@ class Corpus(Source):
         if len(pixels) == 1:
             return pixels[0]
         order = torch.cat([r.rows for r in readings]).argsort()
-        return torch.cat(pixels)[order.to(self.device, non_blocking=True)]
+        return torch.cat(pixels)[sent(order, self.device)]
 
     def __getitem__(self, i: int) -> Tensor:
         """Crop i alone, (3, size, size) float in [0, 1]."""
@@ -251,14 +252,14 @@ class Whole(Source):
         return len(self.split) - min(self.reserve, len(self.split) // 10)
 
     def readings(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
-        source = Pyramid(self.split.images(self.order[index.cpu()]).to(self.device))
+        source = Pyramid(self._pixels(index))
         graph = graph or Graph(())
         draws = graph.sample(self.seed, "view", index, epoch, view) if graph.ops else []
         return [Reading(torch.arange(len(index)), source, graph, draws)]
 
     def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
         if graph is None:  # a pyramid would be made for nothing
-            return self.split.images(self.order[index.cpu()]).to(self.device).float() / 255
+            return self._pixels(index).float() / 255
         (reading,) = self.readings(index, graph, epoch, view)
         return graph(reading.source, reading.draws)
 
@@ -266,4 +267,8 @@ class Whole(Source):
         return torch.arange(len(self), len(self.split))[:count]
 
     def labels(self, index: Tensor) -> Tensor:
-        return self.split.labels[self.order[index.cpu()]].to(self.device)
+        return sent(self.split.labels[self.order[index.cpu()]], self.device)
+
+    def _pixels(self, index: Tensor) -> Tensor:
+        """(B, 3, h, w) uint8, on the device."""
+        return sent(self.split.images(self.order[index.cpu()]), self.device)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from augstudy.augment.sampler import Pyramid
 from augstudy.core.errors import UserError
+from augstudy.core.transfer import sent
 from augstudy.data.datasets.base import Split
 from augstudy.data.images import load_image
 
@@ -104,7 +105,7 @@ class Stacked(Gallery):
         return len(self.split)
 
     def groups(self, which: Tensor, device: torch.device) -> Iterator[tuple[Tensor, Pyramid]]:
-        yield torch.arange(len(which)), Pyramid(self.split.images(which).to(device))
+        yield torch.arange(len(which)), Pyramid(sent(self.split.images(which), device))
 
 
 def gallery(images: Tensor | Sequence[Tensor | Path] | Split | Gallery) -> Gallery:

@@ -60,7 +60,7 @@ class Pretraining(Loop):
     ) -> dict[str, Any]:
         """Train one epoch, judge it and write it down; returns the new state."""
         row = self.epoch(epoch, modules, optimizers, report)
-        if not all(value.isfinite().all() for value in modules.state_dict().values()):
+        if not torch.stack([value.isfinite().all() for value in modules.state_dict().values()]).all():
             raise Diverged(f"a weight became infinite in epoch {epoch + 1}")
         found = self._judge(modules)
         row |= {key: value for d in found for key, value in ((d.metric, d.value), (f"{d.metric} (chance)", d.chance))}

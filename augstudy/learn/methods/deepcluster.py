@@ -43,7 +43,7 @@ class DeepClusterModules(Modules):
 
     def loss(self, batch: Batch) -> Tensor:
         features = self.last(self.hidden(self.encoder.embed(batch.views[0])))
-        return cross_entropy(self.head(features), self.labels[batch.index.to(self.labels.device)])
+        return cross_entropy(self.head(features), self.labels[batch.index])
 
     def before_epoch(self, epoch: int, source: Source) -> Tensor:
         """Cluster the whole source anew and start a new classifier, for cluster numbers mean nothing across epochs."""

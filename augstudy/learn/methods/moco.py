@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from augstudy.core import rng
 from augstudy.core.build import check_range
+from augstudy.core.transfer import sent
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 
@@ -106,9 +107,9 @@ class MoCoModules(Modules):
 
     def _shuffled_keys(self, views: Tensor, step: int) -> Tensor:
         """Keys made in another order than queries, so that batch statistics do not tell which belong together."""
-        order = rng.permutation(self.context.seed, "moco/shuffle", len(views), step).to(views.device)
-        keys = self._split(self.key, views[order])
-        return keys[order.argsort()]
+        order = rng.permutation(self.context.seed, "moco/shuffle", len(views), step)
+        there, back = sent(torch.stack((order, order.argsort())), views.device)
+        return self._split(self.key, views[there])[back]
 
     def _follow(self) -> None:
         """The key tower's weights and batch norm statistics move towards the query's; counters are the query's."""
