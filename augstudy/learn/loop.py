@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -176,5 +177,10 @@ class Loop:
         index = self.source.held_out(HELD_OUT)
         batch = self.batch(index, epoch=0)
         if self.method.needs_blank:
-            batch = replace(batch, blank=self._views(blank(self.source), index, epoch=0))
+            batch = replace(batch, blank=self._views(self._blank, index, epoch=0))
         return modules.eval().diagnostics(batch)
+
+    @cached_property
+    def _blank(self) -> Source:
+        """The source without anything to see, made once for all epochs."""
+        return blank(self.source)
