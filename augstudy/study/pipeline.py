@@ -180,7 +180,7 @@ class Laboratory:
             classes=len(self.labelled.classes) if run.data == "full" else 0,
             compute=self.compute,
             folder=folder,
-            loggers=replace(self.loggers, run=f"{run.label}, seed {run.seed}"),
+            loggers=replace(self.loggers, run=f"{run.row}, seed {run.seed}"),
         )
 
     def source(self, plan: Planned) -> Source:
