@@ -13,9 +13,9 @@ __all__ = ["LARS"]
 class LARS(torch.optim.Optimizer):
     """SGD with momentum whose step in each tensor is in proportion to the length of its weights.
 
-    The decayed gradient g + d w is scaled by t |w| / (|g| + d |w| + eps); where w or g is 0, the gradient is taken as it
-    is. lightly's LARS computes the same, but asks the device about both lengths of every tensor in every step, and waits
-    for the answers.
+    The decayed gradient g + d w is scaled by t |w| / (|g| + d |w| + eps); where w or g is 0, the gradient is taken as
+    it is. lightly's LARS computes the same, but asks the device for both lengths of every tensor in every step, and
+    waits for the answers.
 
     Args:
         params: as for any optimiser.
