@@ -156,3 +156,9 @@ def test_a_probe_is_named_by_its_settings_its_data_and_how_features_are_read(wri
         head = HERE if "image" not in text else PHOTOS
         keys.append(Laboratory(compose(write(head + text)), tmp_path).probe_key("knn"))
     assert len(set(keys)) == len(keys)
+
+
+def test_services_are_told_which_row_place_in_the_sweep_and_seed_a_run_is(write, tmp_path):
+    laboratory = lab(write, tmp_path, "sweep: {method.epochs: [1, 2]}\nseeds: [0, 7]")
+    names = [laboratory.training(plan).loggers.run for plan in laboratory.planned if plan.run.method_name == "rotnet"]
+    assert names == [f"rot, method.epochs={epochs}, seed {seed}" for epochs in (1, 2) for seed in (0, 7)]

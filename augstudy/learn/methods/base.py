@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from augstudy.core.build import check_choice, check_range
+from augstudy.core.build import check_choice, check_range, check_types
 from augstudy.core.errors import UserError
 from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Encoder
@@ -146,6 +146,7 @@ class Method(ABC):
     needs_blank: ClassVar[bool] = False  # is judged on blank pictures too
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_range("epochs", self.epochs, 0)
         check_range("batch_size", self.batch_size, 2)
         check_choice("optimizer", self.optimizer, ("sgd", "lars", "adam", "adamw"))
