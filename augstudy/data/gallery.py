@@ -78,7 +78,7 @@ class Loose(Gallery):
                 return found
         image = self.images[number]
         pixels = load_image(image) if isinstance(image, Path) else image
-        made, size = Pyramid(pixels[None].to(device)), PYRAMID_BYTES * pixels.nbytes
+        made, size = Pyramid(sent(pixels[None], device)), PYRAMID_BYTES * pixels.nbytes
         with self.lock:
             # One image is always kept: it would be read again for the next batch.
             if (number, device) not in self.kept and (not self.kept or self.bytes + size <= self.keep):
