@@ -86,8 +86,8 @@ def check(
     for path in (word for word in words if "=" not in word):
         laboratory = Laboratory(compose(Path(path), changes), results)
         laboratory.folder.require_writable()
-        for note in laboratory.substitutions():
-            console.print(f"[yellow]note:[/] {escape(note)}")
+        for note in laboratory.notes():
+            console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
         with Console(stderr=True).status("timing a few training steps of each row" if estimate else "looking"):
             lines = inspect(laboratory, estimate)
         console.print(listing(path, [line.shown() for line in lines]))

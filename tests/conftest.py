@@ -12,6 +12,9 @@ import torch
 from lightning_fabric import Fabric
 from PIL import Image
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from augstudy.core.store import RunFolder
 from augstudy.data.corpus import Corpus, Source, Whole
@@ -112,3 +115,32 @@ def training(run_of: Callable[..., Run], picture: Tensor, split: Stored, tmp_pat
         )
 
     return made
+
+
+class Live(TorchDispatchMode):
+    """Notes, as `peak`, the most bytes that tensors made while it is on held at one time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.note((args, kwargs), made=False)
+        result = func(*args, **(kwargs or {}))
+        self.note(result, made=True)
+        return result
+
+    def note(self, tensors: Any, made: bool) -> None:
+        self.held = {key: entry for key, entry in self.held.items() if not entry[0].expired()}
+        for t in tree_leaves(tensors):
+            if isinstance(t, Tensor):
+                storage = StorageWeakRef(t.untyped_storage())
+                self.held.setdefault(storage.cdata, (storage, t.untyped_storage().nbytes() if made else 0))
+        self.peak = max(self.peak, sum(size for _, size in self.held.values()))
+
+
+@pytest.fixture
+def live_bytes() -> type[Live]:
+    """`with live_bytes() as live:` ... `live.peak`."""
+    return Live

@@ -149,6 +149,14 @@ def test_check_lists_every_row_and_trains_nothing(call, study, tmp_path):
     assert not list(tmp_path.rglob("runs"))
 
 
+def test_check_tells_of_images_that_no_crop_shows(call, study):
+    rows = "rows=[{label: all, method: rotnet, data: {images: all}}]"
+    code, out, err = call("check", study, "corpus.count=64", rows, "--no-estimate")
+    assert (code, err) == (0, "")
+    assert "note: all: 64 of" in out
+    assert "images are seen (corpus.count)" in out
+
+
 def test_check_says_about_how_long_it_would_take(call, study, tmp_path):
     code, out, err = call("check", study, "corpus.count=64", "rows=[{label: rot, method: rotnet}]")
     assert (code, err) == (0, "")

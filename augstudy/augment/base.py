@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from augstudy.core.build import check_range
+from augstudy.core.build import check_range, check_types
 
 __all__ = ["ColorOp", "FilterOp", "GeometryOp", "Op", "Size"]
 
@@ -28,6 +28,7 @@ class Op:
     on_or_off: ClassVar[bool] = False  # knows no more or less, so strength scales how often it acts
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_range("p", self.p, 0, 1)
         check_range("strength", self.strength, 0)
 

@@ -1,7 +1,10 @@
 """From a YAML node to a part: the part's dataclass fields are its schema."""
 
 import dataclasses
+import numbers
+import typing
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from omegaconf import OmegaConf
@@ -9,7 +12,14 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from augstudy.core.errors import UserError, nearest
 
-__all__ = ["build", "check_choice", "check_range", "settings"]
+__all__ = ["build", "check_choice", "check_interval", "check_range", "check_types", "settings"]
+
+KINDS: dict[Any, tuple[type, str]] = {
+    bool: (bool, "true or false"),
+    int: (numbers.Integral, "a whole number"),
+    float: (numbers.Real, "a number"),
+    str: (str, "a word"),
+}
 
 T = TypeVar("T", bound="Part")
 
@@ -65,8 +75,37 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
+def check_types(part: Part) -> None:
+    """Raises UserError where a setting given from Python is of another kind than its field: `build` checks YAML alike.
+
+    Fields of numbers, truth values, words, and tuples of them are looked at.
+    """
+    for name, kind in declared(type(part)).items():
+        value = getattr(part, name)
+        if kind in KINDS and not is_a(kind, value):
+            raise UserError(f"{name} must be {KINDS[kind][1]}, got {value!r}", f"Give {name} a value of that kind.")
+        inner = typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else None
+        if inner in KINDS and not (isinstance(value, list | tuple) and all(is_a(inner, one) for one in value)):
+            what = f"{name} must be a list, each entry {KINDS[inner][1]}, got {value!r}"
+            raise UserError(what, f"Give {name} such a list.")
+
+
+@cache
+def declared(cls: type[Part]) -> dict[str, Any]:
+    """The settings of a part with their types."""
+    kinds = typing.get_type_hints(cls)
+    return {name: kinds[name] for name in settings(cls)}
+
+
+def is_a(kind: Any, value: Any) -> bool:
+    """Whether a value may stand for this kind; a truth value is no number."""
+    return isinstance(value, KINDS[kind][0]) and isinstance(value, bool) == (kind is bool)
+
+
 def check_range(name: str, value: float, low: float, high: float = float("inf")) -> None:
-    """Raises UserError unless low <= value <= high."""
+    """Raises UserError unless value is a number and low <= value <= high."""
+    if not is_a(float, value):
+        raise UserError(f"{name} must be a number, got {value!r}", f"Set {name} to a number.")
     if not low <= value <= high:
         bounds = f"[{low:g}, {high:g}]" if high != float("inf") else f"[{low:g}, inf)"
         raise UserError(f"{name} must lie in {bounds}, got {value:g}", f"Set {name} to a value in that range.")
@@ -80,7 +119,9 @@ def check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
 
 def check_interval(name: str, value: tuple[float, ...], low: float, high: float = float("inf")) -> None:
     """Raises UserError unless value is (a, b) with low <= a <= b <= high."""
-    if len(value) != 2 or value[0] > value[1]:
-        raise UserError(f"{name} must be two numbers [low, high], got {list(value)}", f"Set {name} to such a pair.")
+    pair = isinstance(value, list | tuple) and len(value) == 2 and all(is_a(float, end) for end in value)
+    if not pair or value[0] > value[1]:
+        shown = list(value) if isinstance(value, tuple) else value
+        raise UserError(f"{name} must be two numbers [low, high], got {shown}", f"Set {name} to such a pair.")
     for end in value:
         check_range(name, end, low, high)

@@ -16,9 +16,11 @@ from augstudy.augment.geometry import HorizontalFlip, Rotate, Shear
 from augstudy.augment.graph import Draw, Graph
 from augstudy.augment.sampler import QUALITIES, Pyramid
 from augstudy.core import rng
-from augstudy.core.build import check_choice, check_interval, check_range
+from augstudy.core.build import check_choice, check_interval, check_range, check_types
+from augstudy.core.transfer import sent
 from augstudy.data.datasets.base import Split
 from augstudy.data.gallery import Gallery, gallery
+from augstudy.data.numbers import Numbers, numbered
 
 __all__ = ["Corpus", "Reading", "Recipe", "Source", "Whole"]
 
@@ -69,6 +71,7 @@ class Recipe:
     quality: str = "default"
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_range("count", self.count, 1)
         check_range("size", self.size, 8, 4096)
         check_range("initial_crop", self.initial_crop, 0, 1)
@@ -135,22 +138,31 @@ class Source(ABC):
         """Crops to train on."""
 
     @abstractmethod
-    def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
+    def view(self, index: Numbers, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
         """Views of crops, each a pure function of (seed, index, epoch, view): (B,) -> (B, 3, h, w) float in [0, 1]."""
 
     @abstractmethod
-    def readings(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
+    def readings(self, index: Numbers, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
         """How `view` makes the same views."""
 
-    def batch(self, index: Tensor) -> Tensor:
-        """The crops themselves: (B,) -> (B, 3, size, size) float in [0, 1]."""
+    def batch(self, index: Numbers) -> Tensor:
+        """The crops themselves: (B,) -> (B, 3, size, size) float in [0, 1].
+
+        Args:
+            index: whole numbers from 0 on, a tensor or a list; of none, an empty batch is made.
+
+        Raises:
+            TypeError: it is nothing of the kind.
+            IndexError: a number is negative, or beyond the images of a set that is read as it is. (Crops go on beyond
+                the last of a corpus: see `held_out`.)
+        """
         return self.view(index)
 
     @abstractmethod
     def held_out(self, count: int) -> Tensor:
         """Numbers of crops that are never trained on: (count,) or fewer."""
 
-    def labels(self, index: Tensor) -> Tensor | None:
+    def labels(self, index: Numbers) -> Tensor | None:
         """(B,) labels, where there are any."""
         return None
 
@@ -188,8 +200,8 @@ class Corpus(Source):
     def __len__(self) -> int:
         return self.recipe.count
 
-    def readings(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
-        index = index.cpu()
+    def readings(self, index: Numbers, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
+        index = numbered(index)
         whole, draws = self.crop, self.crop.sample(self.seed, "crop", index)
         if graph is not None:
             whole, draws = whole + graph, draws + graph.sample(self.seed, "view", index, epoch, view)
@@ -199,14 +211,17 @@ class Corpus(Source):
             for rows, source in parts
         ]
 
-    def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
+    def view(self, index: Numbers, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
+        index = numbered(index)
+        if not len(index):
+            return self.view([0], graph)[:0]
         border = "black" if self.recipe.border == "black" else "reflect"
         readings = self.readings(index, graph, epoch, view)
         pixels = [r.graph(r.source, r.draws, border, self.recipe.antialias, self.recipe.quality) for r in readings]
         if len(pixels) == 1:
             return pixels[0]
         order = torch.cat([r.rows for r in readings]).argsort()
-        return torch.cat(pixels)[order.to(self.device, non_blocking=True)]
+        return torch.cat(pixels)[sent(order, self.device)]
 
     def __getitem__(self, i: int) -> Tensor:
         """Crop i alone, (3, size, size) float in [0, 1]."""
@@ -250,20 +265,32 @@ class Whole(Source):
     def __len__(self) -> int:
         return len(self.split) - min(self.reserve, len(self.split) // 10)
 
-    def readings(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
-        source = Pyramid(self.split.images(self.order[index.cpu()]).to(self.device))
+    def readings(self, index: Numbers, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
+        index = numbered(index)
+        source = Pyramid(self._pixels(index))
         graph = graph or Graph(())
         draws = graph.sample(self.seed, "view", index, epoch, view) if graph.ops else []
         return [Reading(torch.arange(len(index)), source, graph, draws)]
 
-    def view(self, index: Tensor, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
+    def view(self, index: Numbers, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> Tensor:
+        index = numbered(index)
+        if not len(index):
+            return self.view([0], graph)[:0]
         if graph is None:  # a pyramid would be made for nothing
-            return self.split.images(self.order[index.cpu()]).to(self.device).float() / 255
+            return self._pixels(index).float() / 255
         (reading,) = self.readings(index, graph, epoch, view)
         return graph(reading.source, reading.draws)
 
     def held_out(self, count: int) -> Tensor:
         return torch.arange(len(self), len(self.split))[:count]
 
-    def labels(self, index: Tensor) -> Tensor:
-        return self.split.labels[self.order[index.cpu()]].to(self.device)
+    def labels(self, index: Numbers) -> Tensor:
+        return sent(self.split.labels[self._places(index)], self.device)
+
+    def _pixels(self, index: Numbers) -> Tensor:
+        """(B, 3, h, w) uint8, on the device."""
+        return sent(self.split.images(self._places(index)), self.device)
+
+    def _places(self, index: Numbers) -> Tensor:
+        """Where in the split these images are: (B,) int64."""
+        return self.order[numbered(index, len(self.split))]

@@ -44,7 +44,8 @@ class Part:
 class Drawn:
     """Images of a set in the order in which they were drawn.
 
-    Crop i of a corpus is cut from image i mod n, so where there are more images than crops the first ones are used.
+    Crop i of a corpus is cut from image i mod n, so where there are more images than crops the first ones drawn are
+    seen, and the others are not.
 
     Args:
         images: what a `Corpus` is made of.
@@ -66,10 +67,15 @@ class Drawn:
         count = "all" if len(self.names) == self.total else f"{len(self.names):,}"
         return f"{count} images of {self.origin}"
 
-    def facts(self) -> dict[str, Any]:
-        """For `run.yaml`: of a set that is used whole, the order is not told."""
+    def unseen(self, crops: int) -> str:
+        """A few words where a corpus has too few crops to show all of these images; "" where it has enough."""
+        count = len(self.names)
+        return f"{crops:,} of {count:,} images are seen (corpus.count)" if crops < count else ""
+
+    def facts(self, crops: int) -> dict[str, Any]:
+        """For `run.yaml`, of a corpus of so many crops: of a set that is used whole, the order is not told."""
         names = "all" if len(self.names) == self.total else list(self.names)
-        return {"origin": self.origin, "total": self.total, "images": names}
+        return {"origin": self.origin, "total": self.total, "images": names, "seen": min(crops, len(self.names))}
 
 
 def from_split(labelled: Labelled, count: int | None, seed: int) -> Drawn:

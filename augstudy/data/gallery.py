@@ -11,6 +11,7 @@ from torch import Tensor
 
 from augstudy.augment.sampler import Pyramid
 from augstudy.core.errors import UserError
+from augstudy.core.transfer import sent
 from augstudy.data.datasets.base import Split
 from augstudy.data.images import load_image
 
@@ -77,7 +78,7 @@ class Loose(Gallery):
                 return found
         image = self.images[number]
         pixels = load_image(image) if isinstance(image, Path) else image
-        made, size = Pyramid(pixels[None].to(device)), PYRAMID_BYTES * pixels.nbytes
+        made, size = Pyramid(sent(pixels[None], device)), PYRAMID_BYTES * pixels.nbytes
         with self.lock:
             # One image is always kept: it would be read again for the next batch.
             if (number, device) not in self.kept and (not self.kept or self.bytes + size <= self.keep):
@@ -104,7 +105,7 @@ class Stacked(Gallery):
         return len(self.split)
 
     def groups(self, which: Tensor, device: torch.device) -> Iterator[tuple[Tensor, Pyramid]]:
-        yield torch.arange(len(which)), Pyramid(self.split.images(which).to(device))
+        yield torch.arange(len(which)), Pyramid(sent(self.split.images(which), device))
 
 
 def gallery(images: Tensor | Sequence[Tensor | Path] | Split | Gallery) -> Gallery:

@@ -47,18 +47,27 @@ class Ledger:
     def locked(self) -> Iterator[None]:
         """Keep other processes out of the folder; the system opens the lock when this one ends, however it ends.
 
+        Locked is a file that is open for writing, for NFS locks no other (flock(2)). It is taken away again.
+
         Raises:
             UserError: another export writes here.
         """
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
+        with self._lock.open("w") as file:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(f"another export is writing into {self.folder}", "Wait for it, or end it.") from None
-            yield
-        finally:
-            os.close(handle)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held = os.path.samestat(os.fstat(file.fileno()), self._lock.stat())
+            except (BlockingIOError, FileNotFoundError):
+                held = False
+            if not held:  # or who had it took it away while it was being opened, and the next one has another
+                raise UserError(f"another export is writing into {self.folder}", "Wait for it, or end it.")
+            try:
+                yield
+            finally:
+                self._lock.unlink()
+
+    @property
+    def _lock(self) -> Path:
+        return self.folder / ".lock"
 
     @property
     def finished(self) -> bool:
@@ -78,7 +87,7 @@ class Ledger:
         """
         record = self._record()
         if record is None:
-            if any(self.folder.iterdir()):
+            if any(path != self._lock for path in self.folder.iterdir()):
                 raise UserError(f"{self.folder} is not empty and holds no export", "Name a new folder with --out.")
             return {}
         self._compare(record)

@@ -17,8 +17,14 @@ SEEDINGS = ("random", "k-means++")
 def pca_whiten(x: Tensor, dims: int, budget: int = BUDGET) -> Tensor:
     """Project on the leading principal axes and give each unit variance: (N, D) -> (N, min(dims, D)).
 
-    Sums are in double precision, over as many rows at a time as `budget` bytes hold. Axes without variance stay at 0
-    instead of blowing up noise.
+    `x` is overwritten: the result lies at the front of its memory, for a second copy of the features of 1.28 million
+    crops need not fit. Sums are in double precision, over as many rows at a time as `budget` bytes hold. Axes without
+    variance stay at 0 instead of blowing up noise.
+
+    Args:
+        x: contiguous.
+        dims: axes to keep.
+        budget: bytes of scratch.
     """
     mean, parts = x.mean(0), x.split(max(1, budget // (8 * x.shape[1])))
     squares = torch.zeros(x.shape[1], x.shape[1], dtype=torch.double, device=x.device)
@@ -28,7 +34,12 @@ def pca_whiten(x: Tensor, dims: int, budget: int = BUDGET) -> Tensor:
     variance, axes = torch.linalg.eigh(squares / max(1, len(x) - 1))  # ascending
     variance, axes = variance.flip(0)[:dims], axes.flip(1)[:, :dims]
     scale = torch.where(variance > 1e-10 * variance[0].clamp(min=1e-30), variance.clamp(min=1e-30).rsqrt(), 0.0)
-    return torch.cat([((part - mean).double() @ (axes * scale)).float() for part in parts])
+    memory, done = x.view(-1), 0
+    for part in parts:  # what is written never reaches beyond what has been read, for rows only become shorter
+        projected = ((part - mean).double() @ (axes * scale)).float().view(-1)
+        memory[done : done + len(projected)] = projected
+        done += len(projected)
+    return memory[:done].view(len(x), -1)
 
 
 def assign(x: Tensor, centroids: Tensor, budget: int = BUDGET) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from types import TracebackType
 from typing import Any
 
 from lightning_fabric.loggers import TensorBoardLogger
@@ -47,10 +48,17 @@ class Loggers:
                 raise UserError(f"loggers: {name} is not installed", fix)
 
     @contextmanager
-    def opened(self, folder: RunFolder) -> Iterator[Log]:
-        """A function that logs an epoch everywhere; when the block ends, services are told how it ended."""
+    def opened(self, folder: RunFolder, done: int = 0) -> Iterator[Log]:
+        """A function that logs an epoch everywhere; when the block ends, services are told how it ended.
+
+        An epoch that was logged by a process killed before its checkpoint may be logged again: it is shown once.
+
+        Args:
+            folder: of the run.
+            done: epochs in its checkpoint; the next one to be logged is `done` + 1.
+        """
         with ExitStack() as stack:
-            made = [MAKERS[name](self, folder, stack) for name in self.names if name in MAKERS]
+            made = [MAKERS[name](self, folder, done, stack) for name in self.names if name in MAKERS]
 
             def log(metrics: dict[str, float], step: int) -> None:
                 for logger in made:
@@ -65,20 +73,41 @@ class Loggers:
                     logger.finalize(status)
 
 
-def tensorboard(loggers: Loggers, folder: RunFolder, stack: ExitStack) -> Any:
-    """Event files in the run's folder."""
-    return TensorBoardLogger(root_dir=folder.tensorboard, name="", version="")
+@dataclass(frozen=True)
+class Once:
+    """W&B's logger, which would keep an epoch twice, told of no epoch that its run has already."""
+
+    logger: Any
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        if step > (self.logger.experiment.summary.get("trainer/global_step") or 0):
+            self.logger.log_metrics(metrics, step=step)
+
+    def finalize(self, status: str) -> None:
+        self.logger.finalize(status)
 
 
-def wandb(loggers: Loggers, folder: RunFolder, stack: ExitStack) -> Any:
+def tensorboard(loggers: Loggers, folder: RunFolder, done: int, stack: ExitStack) -> Any:
+    """Event files in the run's folder; what they hold of epochs that are to come is put aside."""
+    return TensorBoardLogger(root_dir=folder.tensorboard, name="", version="", purge_step=done + 1)
+
+
+def wandb(loggers: Loggers, folder: RunFolder, done: int, stack: ExitStack) -> Any:
     """A run of the project; a resumed training goes on with its own, for the run's hash is its id."""
     from pytorch_lightning.loggers import WandbLogger
 
-    stack.callback(importlib.import_module("wandb").finish)  # or the next training would write into this run
-    return WandbLogger(name=loggers.run, project=loggers.project, id=folder.path.name, save_dir=str(folder.path))
+    service = importlib.import_module("wandb")
+
+    def finish(kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Or the next training would write into this run. Lightning does not tell W&B of a failure; this does."""
+        service.finish(exit_code=0 if kind is None else 1)
+
+    stack.push(finish)
+    run = WandbLogger(name=loggers.run, project=loggers.project, id=folder.path.name, save_dir=str(folder.path))
+    return Once(run)
 
 
-def mlflow(loggers: Loggers, folder: RunFolder, stack: ExitStack) -> Any:
+def mlflow(loggers: Loggers, folder: RunFolder, done: int, stack: ExitStack) -> Any:
     """A run of the experiment, at MLFLOW_TRACKING_URI or else in files beside the runs; a resumed one is a new run."""
     from pytorch_lightning.loggers import MLFlowLogger
 

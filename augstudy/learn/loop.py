@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from augstudy.augment.graph import Graph
 from augstudy.core import rng
 from augstudy.core.errors import Diverged
+from augstudy.core.transfer import sent
 from augstudy.data.blank import blank
 from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Backbone, Encoder, signed
@@ -125,12 +127,13 @@ class Loop:
             for start in range(0, len(block), size):
                 part = slice(start, start + size)
                 labels = None if whole.labels is None else whole.labels[part]
-                yield Batch([view[part] for view in whole.views], block[part], labels, first)
+                yield Batch([view[part] for view in whole.views], whole.index[part], labels, first)
                 first += 1
 
     def batch(self, index: Tensor, epoch: int, step: int = 0) -> Batch:
         """The views of these crops in this epoch."""
-        return Batch(self._views(self.source, index, epoch), index, self.source.labels(index), step)
+        there = sent(index, self.fabric.device)
+        return Batch(self._views(self.source, index, epoch), there, self.source.labels(index), step)
 
     def _views(self, source: Source, index: Tensor, epoch: int) -> list[Tensor]:
         return [
@@ -174,5 +177,10 @@ class Loop:
         index = self.source.held_out(HELD_OUT)
         batch = self.batch(index, epoch=0)
         if self.method.needs_blank:
-            batch = replace(batch, blank=self._views(blank(self.source), index, epoch=0))
+            batch = replace(batch, blank=self._views(self._blank, index, epoch=0))
         return modules.eval().diagnostics(batch)
+
+    @cached_property
+    def _blank(self) -> Source:
+        """The source without anything to see, made once for all epochs."""
+        return blank(self.source)

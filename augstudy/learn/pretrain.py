@@ -47,7 +47,7 @@ class Pretraining(Loop):
         modules, optimizers = self.make()
         state = load_checkpoint(self.folder.checkpoint) or {"epoch": 0, "history": [], "found": []}
         self._restore(state, modules, optimizers)
-        with self.loggers.opened(self.folder) as log:
+        with self.loggers.opened(self.folder, state["epoch"]) as log:
             for epoch in range(state["epoch"], self.method.epochs):
                 state = self._advance(state, epoch, modules, optimizers, report, log)
         if state["history"]:  # again, for a run that was killed between its last checkpoint and this file
@@ -60,7 +60,7 @@ class Pretraining(Loop):
     ) -> dict[str, Any]:
         """Train one epoch, judge it and write it down; returns the new state."""
         row = self.epoch(epoch, modules, optimizers, report)
-        if not all(value.isfinite().all() for value in modules.state_dict().values()):
+        if not torch.stack([value.isfinite().all() for value in modules.state_dict().values()]).all():
             raise Diverged(f"a weight became infinite in epoch {epoch + 1}")
         found = self._judge(modules)
         row |= {key: value for d in found for key, value in ((d.metric, d.value), (f"{d.metric} (chance)", d.chance))}
@@ -71,9 +71,10 @@ class Pretraining(Loop):
             "modules": modules.state_dict(),
             "optimizers": {name: o.state_dict() for name, o in optimizers.items()},
         }
+        # Before the checkpoint: of a run killed in between the epoch is trained and logged again, and not missing.
+        log({k: v for k, v in row.items() if k != "epoch"}, epoch + 1)
         save_checkpoint(self.folder.checkpoint, state)
         write_text(self.folder.metrics, as_csv(state["history"]))
-        log({k: v for k, v in row.items() if k != "epoch"}, epoch + 1)
         return state
 
     def _restore(self, state: dict[str, Any], modules: Modules, optimizers: Optimizers) -> None:

@@ -139,7 +139,7 @@ class Results:
 
     @property
     def warnings(self) -> list[str]:
-        """One sentence for each fallback that stands in for what the study asked for."""
+        """One sentence for each fallback that stands in for what was asked for, and each row with images unseen."""
         return list(_warnings(self.index))
 
     def require_records(self) -> None:
@@ -276,3 +276,4 @@ def _warnings(index: dict[str, Any]) -> Iterator[str]:
             f"The probe data {asked} that the study asks for were not at hand: {data['used']} were used instead{note}. "
             f"Accuracies on the fallback are not comparable with {asked}."
         )
+    yield from index.get("notes") or []

@@ -112,12 +112,20 @@ class Laboratory:
         before = self.folder.index.read_bytes() if self.folder.index.exists() else b""
         write_yaml(self.folder.index, self.index())
         todo = [p for p in self.planned if not self._finished(p)]
-        reporter.study(self.study.name, len(self.planned), len(self.planned) - len(todo), self.substitutions())
+        reporter.study(self.study.name, len(self.planned), len(self.planned) - len(todo), self.notes())
         for number, plan in enumerate(todo, 1):
             reporter.begin(number, len(todo), f"{plan.run.label}, seed {plan.run.seed}", plan.run.place)
             record = self.run_one(plan, reporter)
             reporter.end(record)
         return bool(todo) or self.folder.index.read_bytes() != before
+
+    def notes(self) -> list[str]:
+        """What to know before anything is trained, one line each: substitutions, and images that no crop shows."""
+        return [*self.substitutions(), *self.unseen()]
+
+    def unseen(self) -> list[str]:
+        """For each row whose corpus has fewer crops than images, how many of them it shows."""
+        return list(dict.fromkeys(plan.note for plan in self.planned if plan.note))
 
     def substitutions(self) -> list[str]:
         """What was used in place of what was asked for, one line each."""
@@ -172,7 +180,7 @@ class Laboratory:
             classes=len(self.labelled.classes) if run.data == "full" else 0,
             compute=self.compute,
             folder=folder,
-            loggers=replace(self.loggers, run=f"{run.label}, seed {run.seed}"),
+            loggers=replace(self.loggers, run=f"{run.row}, seed {run.seed}"),
         )
 
     def source(self, plan: Planned) -> Source:
@@ -242,6 +250,7 @@ class Laboratory:
             "probes": [{"name": name, "key": self.probe_key(name)} for name in self.probes],
             "figures": list(study.figures),
             "claims": list(study.claims),
+            "notes": self.unseen(),
             "axes": list(study.sweep),
             "runs": [self._entry(plan) for plan in self.planned],
         }
@@ -265,7 +274,7 @@ class Laboratory:
             "study": self.study.name,
             "scale": self.study.scale,
             "image_used": image_facts(plan.image),
-            "images_drawn": plan.drawn.facts() if plan.drawn else None,
+            "images_drawn": plan.drawn.facts(run.recipe.count) if plan.drawn else None,
             "config": {
                 "method": {"name": run.method_name, **plain(asdict(run.method))},
                 "backbone": {"name": run.backbone_name, **plain(asdict(run.backbone))},

@@ -34,6 +34,12 @@ class Planned:
         """What its corpus is cut from, for tables; "-" without a corpus."""
         return self.image.label if self.image else self.drawn.label if self.drawn else "-"
 
+    @property
+    def note(self) -> str:
+        """What a reader of its numbers must know of its corpus, in a sentence; "" where there is nothing."""
+        unseen = self.drawn.unseen(self.run.recipe.count) if self.drawn else ""
+        return f"{self.run.row}: {unseen}." if unseen else ""
+
 
 class Stock:
     """The pixels of one study.

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from lightning_fabric import Fabric
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from augstudy.core import registry
 from augstudy.learn.backbones.base import fingerprint
@@ -150,3 +151,59 @@ def test_a_step_is_a_function_of_the_seed(name, training):
             pretraining._step(batch, modules, optimizers)
         prints.append(fingerprint(modules))
     assert prints[0] == prints[1] != prints[2]
+
+
+class Unasked(TorchDispatchMode):
+    """Raises where an operation would make a card's user wait: it hands over a number, or a result sized by one.
+
+    Adam counts its steps on the CPU on any device, so its counters may be asked.
+    """
+
+    def __init__(self, optimizers):
+        super().__init__()
+        states = [s for o in optimizers.values() for s in o.state.values()]
+        self.counters = {s["step"].data_ptr() for s in states if "step" in s}
+        aten = torch.ops.aten
+        self.waiting = {aten._local_scalar_dense.default, aten.is_nonzero.default, aten.equal.default}
+        self.waiting |= {aten.nonzero.default, aten.masked_select.default, aten._unique2.default}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        masks = func.name().startswith("aten::index") and any(
+            i is not None and i.dtype == torch.bool for arg in args[1:] if isinstance(arg, list) for i in arg
+        )
+        if masks or (func in self.waiting and args[0].data_ptr() not in self.counters):
+            raise AssertionError(f"{func} waits for the device")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "lars", "adam", "adamw"])
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_step_asks_the_device_for_no_number(name, optimizer, training):
+    pretraining, modules, optimizers, batch = prepared(training, name, f"method.optimizer={optimizer}")
+    pretraining._step(batch, modules, optimizers)  # optimisers make their state
+    with Unasked(optimizers):
+        pretraining._step(batch, modules, optimizers)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", TRAINED)
+def test_steps_on_a_card_never_wait_for_it(name, training):
+    pretraining = training(name)
+    source = replace(pretraining.source, device=torch.device("cuda"))
+    pretraining = replace(pretraining, source=source, fabric=Fabric(accelerator="cuda", devices=1))
+    modules, optimizers = pretraining.make()
+    order = modules.train().before_epoch(0, source)
+    order = torch.arange(48) if order is None else order
+
+    def steps(epoch):
+        for batch in pretraining.batches(order, 16, epoch):
+            pretraining._set_lr(optimizers, 0.5)
+            pretraining._step(batch, modules, optimizers)
+
+    steps(0)  # levels of the pyramid and states of the optimisers are made once
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        steps(1)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -7,6 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from augstudy.augment.views.standard import Standard
+from augstudy.core import registry
 from augstudy.core.build import build, check_choice, check_interval, check_range, settings
 from augstudy.core.errors import UserError
 from augstudy.data.corpus import Recipe
@@ -155,3 +156,32 @@ def test_a_wrong_choice_gets_the_nearest_right_one():
     check_choice("area", "log", ("uniform", "log"))
     with pytest.raises(UserError, match=r"area is 'unifrom'.*choices\nDid you mean 'uniform'\?"):
         check_choice("area", "unifrom", ("uniform", "log"))
+
+
+@pytest.mark.parametrize("name", registry.names("learn.methods"))
+def test_every_method_refuses_settings_of_another_kind(name):
+    cls = registry.find("learn.methods", name)
+    for key in settings(cls):
+        with pytest.raises(UserError, match=f"{key} must be"):
+            cls(**{key: object()})
+
+
+@pytest.mark.parametrize("name", registry.names("learn.backbones"))
+def test_every_backbone_refuses_settings_of_another_kind(name):
+    cls = registry.find("learn.backbones", name)
+    for key in settings(cls):
+        with pytest.raises(UserError, match=f"{key} must be"):
+            cls(**{key: object()})
+
+
+@pytest.mark.parametrize("wrong", ["a", None, True, [1], object()])
+def test_a_range_is_of_numbers(wrong):
+    with pytest.raises(UserError, match="width must be a number"):
+        check_range("width", wrong, 0, 1)
+    with pytest.raises(UserError, match="width must be two numbers"):
+        check_interval("width", (0, wrong), 0, 1)
+
+
+def test_a_choice_is_of_words():
+    with pytest.raises(UserError, match="border is 3"):
+        check_choice("border", 3, ("valid", "black"))

@@ -290,13 +290,17 @@ def test_views_of_whole_images_do_not_depend_on_their_batch(split):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.gpu
-def test_making_crops_and_views_never_waits_for_the_card():
-    corpus = Corpus(noise(), Recipe(count=64, size=32), device=torch.device("cuda"))
-    index, view = torch.arange(64), Standard(size=24).graph()
-    corpus.view(index, view)  # levels of the pyramid are made once
+@pytest.mark.parametrize("kind", ["one image", "a split", "whole"])
+def test_making_crops_and_views_never_waits_for_the_card(kind, split):
+    cuda, recipe = torch.device("cuda"), Recipe(count=64, size=32, initial_crop=0, scale=(0.5, 1))
+    images = noise() if kind == "one image" else split
+    source = Whole(split, 32, device=cuda) if kind == "whole" else Corpus(images, recipe, device=cuda)
+    index, view = torch.arange(40), Standard(size=24).graph()
+    source.view(index, view)  # levels of the pyramid are made once
     torch.cuda.set_sync_debug_mode("error")
     try:
-        corpus.batch(index)
-        corpus.view(index, view, epoch=1)
+        source.batch(index)
+        source.view(index, view, epoch=1)
+        source.labels(index)
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -70,10 +70,26 @@ def test_content_names_the_pixels_in_their_order(labelled):
 def test_what_was_drawn_is_told(labelled):
     drawn = from_split(labelled, 3, 0)
     assert drawn.label == "3 images of toy"
-    assert drawn.facts() == {"origin": "toy", "total": 60, "images": list(drawn.names)}
+    assert drawn.facts(40) == {"origin": "toy", "total": 60, "images": list(drawn.names), "seen": 3}
     whole = from_split(labelled, None, 0)
     assert whole.label == "all images of toy"
-    assert whole.facts()["images"] == "all"
+    assert whole.facts(60)["images"] == "all"
+
+
+def test_fewer_crops_than_images_see_some_of_them_by_the_seed_and_it_is_told(labelled, split):
+    """Not the first of the set: those at the head of an order that is keyed by the seed."""
+    seen = []
+    for seed in (0, 1):
+        drawn = from_split(labelled, None, seed)
+        assert drawn.unseen(60) == drawn.unseen(61) == ""
+        assert drawn.unseen(40) == "40 of 60 images are seen (corpus.count)"
+        assert (drawn.facts(40)["seen"], drawn.facts(60)["seen"]) == (40, 60)
+        crops = Corpus(drawn.images, RECIPE).batch(torch.arange(40))
+        alone = [Corpus(split.pixels[drawn.names[i]], RECIPE).batch(torch.tensor([i]))[0] for i in range(40)]
+        assert torch.equal(crops, torch.stack(alone))
+        seen.append(set(drawn.names[:40]))
+    assert seen[0] != seen[1]
+    assert all(len(numbers) == 40 and max(numbers) >= 40 for numbers in seen)
 
 
 def test_a_folder_is_drawn_from_alike(folder):

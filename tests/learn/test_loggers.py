@@ -2,14 +2,16 @@
 
 import csv
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from augstudy.core.errors import UserError
+from augstudy.core.errors import Diverged, UserError
 from augstudy.core.store import RunFolder
 from augstudy.learn import loggers as module
+from augstudy.learn import pretrain
 from augstudy.learn.loggers import Loggers
 
 
@@ -17,13 +19,17 @@ class Stub:
     """A logger of Lightning's that notes what it is told."""
 
     made: list["Stub"] = []  # noqa: RUF012
+    summaries: dict[str, dict[str, int]] = {}  # noqa: RUF012
 
     def __init__(self, **settings):
         self.settings, self.rows, self.status = settings, [], None
+        # W&B's run as it is resumed: its summary has the last of all that was logged under its id.
+        self.experiment = SimpleNamespace(summary=Stub.summaries.setdefault(settings.get("id"), {}))
         Stub.made.append(self)
 
     def log_metrics(self, metrics, step):
         self.rows.append((step, metrics))
+        self.experiment.summary["trainer/global_step"] = step
 
     def finalize(self, status):
         self.status = status
@@ -31,15 +37,16 @@ class Stub:
 
 @pytest.fixture
 def services(monkeypatch):
-    """wandb and mlflow as if they were installed; gives the loggers made and how often wandb was finished."""
+    """wandb and mlflow as if they were installed; gives the loggers made and the exit codes that wandb was given."""
     import pytorch_lightning.loggers as lightning
 
     finished = []
     monkeypatch.setattr(Stub, "made", [])
+    monkeypatch.setattr(Stub, "summaries", {})
     monkeypatch.setattr(module, "find_spec", lambda name: True)
     monkeypatch.setattr(lightning, "WandbLogger", Stub)
     monkeypatch.setattr(lightning, "MLFlowLogger", Stub)
-    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(finish=lambda: finished.append(True)))
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(finish=lambda exit_code: finished.append(exit_code)))
     return SimpleNamespace(made=Stub.made, finished=finished)
 
 
@@ -79,7 +86,7 @@ def test_services_get_the_project_the_run_and_every_epoch(services, folder, monk
     for logger in services.made:
         assert logger.rows == [(1, {"loss": 0.5})]
         assert logger.status == "success"
-    assert services.finished == [True]
+    assert services.finished == [0]
 
 
 def test_mlflow_follows_its_own_variable(services, folder, monkeypatch):
@@ -93,7 +100,49 @@ def test_services_are_told_of_a_failure(services, folder):
     with pytest.raises(ZeroDivisionError), Loggers(("wandb", "mlflow")).opened(folder):
         1 / 0  # noqa: B018
     assert [logger.status for logger in services.made] == ["failed", "failed"]
-    assert services.finished == [True]
+    assert services.finished == [1]  # what W&B calls failed
+
+
+def test_a_training_that_diverged_is_told_as_failed(services, training, monkeypatch):
+    pretraining = replace(training("rotnet"), loggers=Loggers(("wandb", "mlflow")))
+    modules = type(pretraining.make()[0])
+    monkeypatch.setattr(modules, "loss", lambda self, batch: self.head.weight.sum() * float("nan"))
+    with pytest.raises(Diverged):
+        pretraining(lambda done, total, note: None)
+    assert [logger.status for logger in services.made] == ["failed", "failed"]
+    assert services.finished == [1]
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before the checkpoint", "after it"])
+def test_no_epoch_is_lost_or_shown_twice_by_a_kill_at_its_end(written, services, training, monkeypatch):
+    pretraining = replace(training("rotnet", "method.epochs=3"), loggers=Loggers(("tensorboard", "wandb")))
+    usual = pretrain.save_checkpoint
+
+    def killed(path, state):
+        if written:
+            usual(path, state)
+        if state["epoch"] == 2:
+            raise Killed
+        usual(path, state)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pretrain, "save_checkpoint", killed)
+        with pytest.raises(Killed):
+            pretraining(lambda done, total, note: None)
+    pretraining(lambda done, total, note: None)
+    rows = [row for logger in services.made for row in logger.rows]
+    assert [step for step, _ in rows] == [1, 2, 3]
+    events = EventAccumulator(str(pretraining.folder.tensorboard))
+    events.Reload()
+    assert [e.step for e in events.Scalars("loss")] == [1, 2, 3]
+    with pretraining.folder.metrics.open() as f:
+        kept = [float(row["loss"]) for row in csv.DictReader(f)]
+    assert [metrics["loss"] for _, metrics in rows] == kept
+    assert [e.value for e in events.Scalars("loss")] == pytest.approx(kept, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])

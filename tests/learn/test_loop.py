@@ -73,6 +73,14 @@ def test_networks_and_views_have_the_memory_format_asked_for(channels_last, trai
         assert x.is_contiguous(memory_format=torch.channels_last) == channels_last
 
 
+def test_noise_to_judge_by_is_made_once_a_training(training, monkeypatch):
+    made, usual = [], loops.blank
+    monkeypatch.setattr(loops, "blank", lambda source: made.append(source) or usual(source))
+    pretraining = training("rotnet", "method.epochs=3")
+    pretraining(silent)
+    assert made == [pretraining.source]
+
+
 def test_compiling_is_for_encoders_and_keeps_the_names_of_weights(training, monkeypatch):
     compiled = []
     monkeypatch.setattr(Encoder, "compile", lambda self: compiled.append(self))

@@ -86,6 +86,15 @@ def test_markdown_says_that_fallbacks_were_used_and_how_to_make_it_again(make):
     assert "augstudy run studies/synthetic.yaml" in text
 
 
+def test_what_the_study_notes_of_its_rows_stands_beside_the_numbers(make):
+    note = "RotNet, all images: 64 of 220 images are seen (corpus.count)."
+    folder = make(study_index(LINES, (0,)) | {"notes": [note]})
+    assert f"**Note.** {note}" in markdown(folder)
+    console = Console(file=io.StringIO(), width=200)
+    console.print(rich_table(load(folder)))
+    assert note in console.file.getvalue()
+
+
 def test_markdown_without_fallbacks_warns_of_nothing(make):
     index = study_index(LINES, (0,))
     index["image"] = {"asked": "A", "used": "A", "label": "A"}

@@ -1,5 +1,6 @@
 """What is wrong is found before anything is trained, and every published study can be built at every scale."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from PIL import Image
 from augstudy.core.errors import UserError
 from augstudy.learn.methods.base import Context
 from augstudy.study.check import inspect
-from augstudy.study.compose import compose, configs_folder
+from augstudy.study.compose import compose, configs_folder, presets
 from augstudy.study.pipeline import Laboratory
+from augstudy.study.plan import expand
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 SCALES = sorted(path.stem for path in (configs_folder() / "scale").glob("*.yaml"))
@@ -39,6 +41,25 @@ def test_every_study_can_be_checked_at_smoke_scale(path, tmp_path):
     lines = inspect(laboratory)
     assert sum(line.runs for line in lines) == len(laboratory.runs)
     assert not list(tmp_path.iterdir())  # nothing was written
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_no_row_that_is_compared_reads_a_whole_set_whose_size_would_set_its_number_of_steps(path, scale):
+    runs = expand(compose(path, [f"scale={scale}"]), presets())
+    assert {run.method_name for run in runs if run.data == "full"} <= {"supervised"}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_methods_side_by_side_differ_in_nothing_but_their_images(scale):
+    runs = expand(compose(STUDIES[0].with_stem("methods_side_by_side"), [f"scale={scale}", "seeds=[0]"]), presets())
+    for name in {run.method_name for run in runs} - {"random", "supervised"}:
+        one, many = (run for run in runs if run.method_name == name)
+        assert (one.data, many.data) == ("single_image", "images")
+        for part in ("method", "backbone_name", "backbone", "view_name", "view"):
+            assert getattr(one, part) == getattr(many, part)
+        small = {"initial_crop": 0, "scale": (0.5, 1.0)}  # what images of 32 px have it in them to show
+        assert replace(one.recipe, **small) == many.recipe
 
 
 def lab(write, tmp_path, text="", *overrides, **parts):
@@ -135,3 +156,9 @@ def test_a_probe_is_named_by_its_settings_its_data_and_how_features_are_read(wri
         head = HERE if "image" not in text else PHOTOS
         keys.append(Laboratory(compose(write(head + text)), tmp_path).probe_key("knn"))
     assert len(set(keys)) == len(keys)
+
+
+def test_services_are_told_which_row_place_in_the_sweep_and_seed_a_run_is(write, tmp_path):
+    laboratory = lab(write, tmp_path, "sweep: {method.epochs: [1, 2]}\nseeds: [0, 7]")
+    names = [laboratory.training(plan).loggers.run for plan in laboratory.planned if plan.run.method_name == "rotnet"]
+    assert names == [f"rot, method.epochs={epochs}, seed {seed}" for epochs in (1, 2) for seed in (0, 7)]

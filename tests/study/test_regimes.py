@@ -129,8 +129,16 @@ def test_a_run_records_what_was_drawn_and_what_it_saw(lab):
             assert facts["images_drawn"]["total"] == 220
         elif plan.run.label == "every":
             assert facts["images_drawn"]["images"] == "all"
+            assert facts["images_drawn"]["seen"] == 64
         else:
             assert facts["images_drawn"] is None
+
+
+def test_images_that_no_crop_shows_are_told_before_training_and_with_the_table(lab):
+    laboratory, note = lab("seeds: [0, 1]\n"), "every: 64 of 220 images are seen (corpus.count)."
+    assert [line for line in laboratory.notes() if "seen" in line] == [note]  # once, whatever the seeds
+    assert laboratory.index()["notes"] == [note]
+    assert note not in lab("", "corpus.count=220").notes()
 
 
 def test_a_folder_of_images_needs_no_labels(lab, tmp_path, picture_file):

@@ -9,7 +9,7 @@ from augstudy.augment.filters import GaussianBlur
 from augstudy.augment.geometry import HorizontalFlip
 from augstudy.augment.graph import Graph
 from augstudy.augment.views.base import View
-from augstudy.core.build import check_interval, check_range
+from augstudy.core.build import check_interval, check_range, check_types
 
 __all__ = ["Standard"]
 
@@ -44,6 +44,7 @@ class Standard(View):
     strength: float = 1.0
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_range("size", self.size, 4, 4096)
         check_interval("scale", self.scale, 1e-6, 1)
         check_interval("ratio", self.ratio, 0.01, 100)

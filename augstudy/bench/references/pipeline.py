@@ -84,7 +84,7 @@ class LightlyEpoch(Job):
         def step() -> int:
             for number, (views, _, _) in enumerate(loader):
                 views = [view.to(device, non_blocking=True) for view in (views if isinstance(views, list) else [views])]
-                loss = modules.loss(Batch(views, torch.arange(len(views[0])), step=number))
+                loss = modules.loss(Batch(views, torch.arange(len(views[0]), device=device), step=number))
                 assert isinstance(loss, Tensor)
                 loss.backward()
                 for optimizer in optimizers.values():

@@ -49,6 +49,7 @@ class AlexNet(Backbone):
     sobel: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("variant", self.variant, tuple(CHANNELS))
 
     def encoder(self) -> Encoder:

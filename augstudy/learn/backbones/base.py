@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
+from augstudy.core.build import check_range, check_types
+
 __all__ = ["Backbone", "Encoder", "conv_block", "fingerprint", "signed"]
 
 
@@ -86,6 +88,10 @@ class Backbone(ABC):
     """
 
     width: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_range("width", self.width, 1e-3)
 
     @abstractmethod
     def encoder(self) -> Encoder:

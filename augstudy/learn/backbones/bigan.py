@@ -32,6 +32,7 @@ class BiGANEncoder(Backbone):
     variant: str = "alexnet"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("variant", self.variant, ("alexnet", "smallnet"))
 
     def encoder(self) -> Encoder:

@@ -27,6 +27,7 @@ class NIN(Backbone):
     blocks: int = 4
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_range("blocks", self.blocks, 3, 5)
 
     def encoder(self) -> Encoder:

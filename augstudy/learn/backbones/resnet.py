@@ -53,6 +53,7 @@ class ResNet(Backbone):
     stem: str = "imagenet"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("depth", str(self.depth), tuple(str(depth) for depth in DEPTHS))
         check_choice("stem", self.stem, ("imagenet", "cifar"))
 

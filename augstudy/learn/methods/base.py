@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
-from lightly.utils.lars import LARS
 from torch import Tensor, nn
 
-from augstudy.core.build import check_choice, check_range
+from augstudy.core.build import check_choice, check_range, check_types
 from augstudy.core.errors import UserError
 from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Encoder
+from augstudy.learn.lars import LARS
 
 __all__ = ["Batch", "Context", "Diagnostic", "Method", "Modules"]
 
@@ -24,7 +24,7 @@ class Batch:
 
     Args:
         views: one tensor a view, (B, 3, h, w) float, pixels in [-1, 1].
-        index: (B,) crop numbers.
+        index: (B,) crop numbers, on the device of the views.
         labels: (B,) where the source has labels.
         step: number of this step since the beginning.
         blank: views like `views`, of pictures in which nothing has an up (see `data.blank`); only to judge a method
@@ -146,6 +146,7 @@ class Method(ABC):
     needs_blank: ClassVar[bool] = False  # is judged on blank pictures too
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_range("epochs", self.epochs, 0)
         check_range("batch_size", self.batch_size, 2)
         check_choice("optimizer", self.optimizer, ("sgd", "lars", "adam", "adamw"))
@@ -154,7 +155,7 @@ class Method(ABC):
         if self.optimizer in ("sgd", "lars") and self.nesterov and self.momentum == 0:
             raise UserError("nesterov needs momentum, which is 0", "Set nesterov: false, or momentum above 0.")
         check_range("weight_decay", self.weight_decay, 0)
-        if self.optimizer == "lars" and self.weight_decay == 0:  # lightly's then scales no step, and takes its huge lr
+        if self.optimizer == "lars" and self.weight_decay == 0:  # published trainings then scale no step
             raise UserError("lars needs a weight_decay above 0", "Set weight_decay: 1e-6, or another optimizer.")
         check_choice("schedule", self.schedule, ("constant", "cosine", "steps", "exponential"))
         for at in self.milestones:
@@ -179,7 +180,7 @@ class Method(ABC):
         return {name: self.optimizer_for(params) for name, params in modules.groups().items()}
 
     def optimizer_for(self, params: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """The optimiser named by the settings; LARS is You, Gitman, Ginsburg, 2017, as lightly has it."""
+        """The optimiser named by the settings."""
         decay = self.weight_decay
         if self.optimizer in ("sgd", "lars"):
             descent = torch.optim.SGD if self.optimizer == "sgd" else LARS

@@ -103,11 +103,11 @@ class BiGANModules(Modules):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The discriminator tells (x, E(x)) from (G(z), z); encoder and generator want the opposite labels."""
         x = batch.views[0]
-        u = rng.uniform(self.seed, "bigan/z", batch.index.to(x.device), self.settings.latent, batch.step)
+        u = rng.uniform(self.seed, "bigan/z", batch.index, self.settings.latent, batch.step)
         z = 2 * u - 1
         made, code = self.generator(z), self.encode(x)
         logits = self.discriminator(torch.cat((self.small(x), made)), torch.cat((code, z)))
-        truth = torch.cat((torch.ones(len(x)), torch.zeros(len(x)))).to(x.device)
+        truth = torch.cat((x.new_ones(len(x)), x.new_zeros(len(x))))
         return {"discriminator": bce(logits, truth), "makers": bce(logits, 1 - truth)}
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
@@ -131,7 +131,7 @@ class BiGANModules(Modules):
     def _held_out(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Crops of the generator's size, their codes, and a z for each."""
         x = batch.views[0]
-        z = 2 * rng.uniform(self.seed, "bigan/held_out", batch.index.to(x.device), self.settings.latent) - 1
+        z = 2 * rng.uniform(self.seed, "bigan/held_out", batch.index, self.settings.latent) - 1
         return self.small(x), self.encode(x), z
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy
 
 from augstudy.core import rng
 from augstudy.core.build import check_choice, check_range
@@ -15,6 +15,8 @@ from augstudy.learn.kmeans import SEEDINGS, kmeans, pca_whiten
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 
 __all__ = ["DeepCluster"]
+
+READ = 512  # crops of which features are read at a time
 
 
 class DeepClusterModules(Modules):
@@ -43,12 +45,13 @@ class DeepClusterModules(Modules):
 
     def loss(self, batch: Batch) -> Tensor:
         features = self.last(self.hidden(self.encoder.embed(batch.views[0])))
-        return cross_entropy(self.head(features), self.labels[batch.index.to(self.labels.device)])
+        return cross_entropy(self.head(features), self.labels[batch.index])
 
     def before_epoch(self, epoch: int, source: Source) -> Tensor:
         """Cluster the whole source anew and start a new classifier, for cluster numbers mean nothing across epochs."""
         seed, s = self.context.seed, self.settings
-        x = normalize(pca_whiten(self._features(source), s.pca), dim=1)
+        x = pca_whiten(self._features(source), s.pca)
+        x /= x.norm(dim=1, keepdim=True).clamp_(min=1e-12)  # in place, as whitening is: they are held once
         stream = f"deepcluster/kmeans/{epoch}"
         labels, _, reseeded = kmeans(x, s.clusters, s.iterations, seed, stream, s.seeding)
         self.agreement.remember(self.labels, source)
@@ -66,12 +69,12 @@ class DeepClusterModules(Modules):
     def _features(self, source: Source) -> Tensor:
         """Features of the crops' centres, in eval mode: (N, D). Training sees harder views than clustering does."""
         self.eval()
-        parts = [
-            self.hidden(self.encoder.embed(signed(centre(source.batch(index), self.settings.centre))))
-            for index in torch.arange(len(source)).split(512)
-        ]
+        x = self.labels.new_empty((len(source), self.head.in_features), dtype=torch.float)
+        for rows, index in zip(x.split(READ), torch.arange(len(source)).split(READ), strict=True):
+            crops = signed(centre(source.batch(index), self.settings.centre))
+            rows.copy_(self.hidden(self.encoder.embed(crops)))
         self.train()
-        return torch.cat(parts)
+        return x
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         return [

@@ -46,10 +46,9 @@ class DeepClusterV2Modules(Modules):
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of each view and head against the cluster of the view's crop, averaged."""
         z = self.embed(torch.cat(batch.views))  # (V B, dim)
-        index = batch.index.to(z.device)
-        self.fresh = index, z.detach().view(len(batch.views), -1, z.shape[1])
+        self.fresh = batch.index, z.detach().view(len(batch.views), -1, z.shape[1])
         losses = [
-            cross_entropy(z @ prototypes.T / self.settings.temperature, labels[index].repeat(len(batch.views)))
+            cross_entropy(z @ prototypes.T / self.settings.temperature, labels[batch.index].repeat(len(batch.views)))
             for prototypes, labels in zip(self.prototypes, self.labels, strict=True)
         ]
         return torch.stack(losses).mean()
@@ -80,7 +79,7 @@ class DeepClusterV2Modules(Modules):
         """Fill the memory with the crops as they are, batch norm in training mode, for it has no statistics yet."""
         n = len(source)
         for index in torch.arange(n).tensor_split(-(-n // self.settings.batch_size)):
-            self.memory[:, index] = self.embed(signed(source.batch(index))).to(self.memory.dtype)
+            self.memory[:, index[0] : index[-1] + 1] = self.embed(signed(source.batch(index))).to(self.memory.dtype)
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         first, second = (self.embed(view) for view in batch.views)

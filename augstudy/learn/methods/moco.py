@@ -13,8 +13,10 @@ from torch.nn.functional import cross_entropy, normalize
 
 from augstudy.core import rng
 from augstudy.core.build import check_range
+from augstudy.core.transfer import sent
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+from augstudy.learn.world import gathered, place
 
 __all__ = ["MoCo"]
 
@@ -89,11 +91,12 @@ class MoCoModules(Modules):
         return loss
 
     def _one_way(self, queries: Tensor, keys: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Loss of finding each query's key, and the keys."""
+        """Loss of finding each query's key, and the keys of all processes."""
         q = self._split(self.query, queries)
         with torch.no_grad():
-            k = self._shuffled_keys(keys, step)
-        return cross_entropy(self._logits(q, k), q.new_zeros(len(q), dtype=torch.long)), k
+            everyones = self._shuffled_keys(keys, step)
+        k = everyones.view(-1, *q.shape)[place()[0]]
+        return cross_entropy(self._logits(q, k), q.new_zeros(len(q), dtype=torch.long)), everyones
 
     def _logits(self, q: Tensor, k: Tensor) -> Tensor:
         """(B, D), (B, D) -> (B, 1 + K): the positive first."""
@@ -105,10 +108,23 @@ class MoCoModules(Modules):
         return torch.cat([tower(part) for part in x.tensor_split(self.settings.bn_splits)])
 
     def _shuffled_keys(self, views: Tensor, step: int) -> Tensor:
-        """Keys made in another order than queries, so that batch statistics do not tell which belong together."""
-        order = rng.permutation(self.context.seed, "moco/shuffle", len(views), step).to(views.device)
-        keys = self._split(self.key, views[order])
-        return keys[order.argsort()]
+        """Keys made in another order than queries, so that batch statistics do not tell which belong together.
+
+        Where several processes train together, each makes the keys of as many views from anywhere: what its batch norm
+        sees is no more the batch of its queries than with one.
+
+        Args:
+            views: (B, 3, h, w) of this process.
+            step: keys the order, which is the same in all processes.
+
+        Returns:
+            (W B, D), the keys of all W processes.
+        """
+        rank, count = place()
+        views = gathered(views)
+        order = rng.permutation(self.context.seed, "moco/shuffle", len(views), step)
+        there, back = sent(torch.stack((order, order.argsort())), views.device)
+        return gathered(self._split(self.key, views[there.chunk(count)[rank]]))[back]
 
     def _follow(self) -> None:
         """The key tower's weights and batch norm statistics move towards the query's; counters are the query's."""

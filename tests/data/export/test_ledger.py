@@ -1,11 +1,16 @@
 """What an export knows of itself: the same one goes on, another one is refused, and damage is told in two lines."""
 
+import errno
+import fcntl
 import json
+import os
+import stat
 
 import pytest
 
 from augstudy.core.errors import UserError
 from augstudy.data import export as exporting
+from augstudy.data import ledger
 
 from .conftest import COUNT, files_of
 
@@ -61,6 +66,45 @@ def test_two_exports_do_not_write_into_one_folder(make):
     with export.ledger.locked(), pytest.raises(UserError, match="another export is writing"):
         export()
     assert export().made == COUNT
+
+
+def test_the_lock_is_a_file_open_for_writing_which_is_all_that_nfs_locks(make, monkeypatch):
+    usual, modes = ledger.fcntl.flock, []
+
+    def nfs(handle, operation):
+        number = handle if isinstance(handle, int) else handle.fileno()
+        mode = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
+        if not stat.S_ISREG(os.fstat(number).st_mode) or mode == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        modes.append(mode)
+        usual(handle, operation)
+
+    monkeypatch.setattr(ledger.fcntl, "flock", nfs)
+    export = make()
+    assert export().made == COUNT
+    assert len(modes) == 1
+
+
+def test_a_lock_that_a_killed_export_left_behind_bars_nobody_and_goes(make):
+    export = make()
+    export.folder.mkdir()
+    (export.folder / ".lock").touch()
+    assert export().made == COUNT
+    assert not (export.folder / ".lock").exists()
+
+
+def test_a_lock_taken_away_while_it_was_being_opened_is_no_lock(make, monkeypatch):
+    """Its holder ended between our open and our flock: the next export would lock another file."""
+    export, usual = make(), ledger.fcntl.flock
+    export.folder.mkdir()
+
+    def late(handle, operation):
+        (export.folder / ".lock").unlink()
+        usual(handle, operation)
+
+    monkeypatch.setattr(ledger.fcntl, "flock", late)
+    with pytest.raises(UserError, match="another export is writing"):
+        export()
 
 
 def test_a_line_cut_in_the_middle_is_a_part_that_is_made_again(unfinished):

@@ -5,8 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import normalize
 
 from augstudy.learn.backbones.base import fingerprint, signed
+from augstudy.learn.kmeans import kmeans, pca_whiten
 from augstudy.learn.methods.deepcluster import centre, uniform_over_clusters
 
 
@@ -158,3 +160,29 @@ def test_k_means_begins_as_the_settings_say(training):
         modules.before_epoch(0, pretraining.source)
         labels.append(modules.labels.clone())
     assert not torch.equal(*labels)
+
+
+def test_the_features_of_all_crops_are_held_once(training, monkeypatch, live_bytes):
+    """Wide features of many crops, so that they are most of what is held; 1.28 million of them are 21 GB."""
+    pretraining = training("deepcluster", "method.hidden=[]", "method.clusters=4", "method.pca=200")
+    modules, _ = pretraining.make()
+    modules.head = torch.nn.Linear(256, 4)
+    monkeypatch.setattr(modules.encoder, "embed", lambda x: x.flatten(1)[:, :1] * torch.arange(256.0))
+    monkeypatch.setattr(type(pretraining.source), "__len__", lambda self: 20_000)
+    monkeypatch.setattr(type(pretraining.source), "batch", lambda self, index: (index / 1e4).view(-1, 1, 1, 1))
+    features = 20_000 * 256 * 4
+    with live_bytes() as live:
+        x = modules._features(pretraining.source)
+        clustered = pca_whiten(x, 200, budget=features // 40)
+    assert features <= live.peak <= 1.2 * features
+    assert clustered.shape == (20_000, 200)
+    expected = (torch.arange(20_000.0) / 1e4 * 2 - 1)[:, None] * torch.arange(256.0)
+    torch.testing.assert_close(pca_whiten(expected, 200), clustered, rtol=1e-3, atol=1e-3)
+
+
+def test_clusters_are_those_of_whitened_features_of_length_1(deepcluster):
+    pretraining, modules, _ = deepcluster
+    s = modules.settings
+    x = normalize(pca_whiten(modules._features(pretraining.source), s.pca), dim=1)
+    modules.before_epoch(0, pretraining.source)
+    assert torch.equal(modules.labels, kmeans(x, s.clusters, s.iterations, 0, "deepcluster/kmeans/0", s.seeding)[0])

@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from lightly.utils.lars import LARS
 from torch import nn
 
 from augstudy.core.errors import UserError
+from augstudy.learn.lars import LARS
 from augstudy.learn.methods.bigan import BiGAN
 from augstudy.learn.methods.deepcluster import DeepCluster
 from augstudy.learn.methods.deepcluster_v2 import DeepClusterV2
