@@ -48,7 +48,7 @@ class Row:
         return self.method in REFERENCES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # results are told apart by what was loaded, so that verdicts can be kept
 class Results:
     """Everything that tables and figures are made from; `load` makes it.
 

@@ -116,7 +116,7 @@ class Laboratory:
         for number, plan in enumerate(todo, 1):
             reporter.begin(number, len(todo), f"{plan.run.label}, seed {plan.run.seed}", plan.run.place)
             record = self.run_one(plan, reporter)
-            reporter.end(record)
+            reporter.end(record, self.main_evaluation(record))
         return bool(todo) or self.folder.index.read_bytes() != before
 
     def substitutions(self) -> list[str]:
@@ -201,6 +201,11 @@ class Laboratory:
             }
             for name, probe in wanted.items()
         ]
+
+    def main_evaluation(self, record: dict[str, Any]) -> dict[str, Any] | None:
+        """What the study's first probe found; a record may hold those of other probes and settings besides."""
+        keys = [self.probe_key(name) for name in self.probes][:1]
+        return next((e for e in record["evaluations"] if e["key"] in keys), None)
 
     def probe_key(self, name: str) -> str:
         """Names a probe with its settings and its data, so that a changed one is measured anew."""
