@@ -35,6 +35,7 @@ class Unobtainable(UserError):
 def nearest(word: object, known: Iterable[str]) -> str:
     """A hint for a misspelt name, or for what is none (a number): the nearest known one, then all of them."""
     names = sorted(known)
-    close = difflib.get_close_matches(str(word), names, n=1, cutoff=0.5)
-    known_names = f"known: {', '.join(names) or 'none'}"
-    return f"Did you mean {close[0]!r}? ({known_names})" if close else known_names.capitalize()
+    spelled = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(str(word).lower(), spelled, n=1, cutoff=0.5)
+    listed = ", ".join(names) or "none"
+    return f"Did you mean {spelled[close[0]]!r}? (known: {listed})" if close else f"Known: {listed}"

@@ -22,6 +22,7 @@ from augstudy.core.store import read_yaml
 from augstudy.study.plan import Study
 from augstudy.study.regimes import Data, Image
 from augstudy.study.sections import SECTIONS, family
+from augstudy.study.written import read_study
 
 __all__ = ["compose", "configs_folder", "presets"]
 
@@ -50,11 +51,7 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> Study:
     Raises:
         UserError: names the file or the override, and the key.
     """
-    if not path.is_file():
-        raise UserError(f"there is no study file {path}", "Give the path of a .yaml file, such as those in studies/.")
-    written = read_yaml(path)
-    if not isinstance(written, dict):
-        raise UserError(f"{path} is not a study: it holds no mapping", "See studies/single_image_A.yaml for one.")
+    written = read_study(path)
     for key, value in written.items():
         if key not in (*_study_keys(), "defaults"):
             raise UserError(f"{path}: unknown key {key!r}", nearest(str(key), _study_keys()))

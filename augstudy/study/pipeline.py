@@ -232,7 +232,7 @@ class Laboratory:
             "study": study.name,
             "title": study.title,
             "question": study.question,
-            "command": study.command,
+            "command": self.folder.made_by(study.command),
             "scale": study.scale,
             "image": image_facts(image),
             "probe_data": {

@@ -30,6 +30,12 @@ def test_every_part_of_a_room_is_found_under_its_file_name(room):
         assert dataclasses.is_dataclass(part) or callable(part)
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_summary_is_the_first_line_of_the_docstring(room):
+    for name in registry.names(room):
+        assert registry.summary(room, name) == (registry.find(room, name).__doc__ or "").strip().splitlines()[0]
+
+
 def test_an_unknown_name_raises_with_the_nearest_first():
     with pytest.raises(UserError) as caught:
         registry.find("learn.methods", "mocco")
