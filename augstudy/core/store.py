@@ -129,7 +129,7 @@ def read_yaml(path: Path) -> Any:
 _SLIPS = {  # words of the parser -> what was probably meant; an opening that is not closed is shown where it stands
     "while parsing a flow": "a bracket is not closed by line {line}, or a comma is missing",
     "while scanning a quoted scalar": "a quote is not closed",
-    "mapping values are not allowed": "a colon where none may stand (text with a colon needs quotes), or bad indentation",
+    "mapping values are not allowed": "a colon where none may stand (put such text in quotes), or bad indentation",
     "found duplicate key": "this key stands here a second time",
     "found character '\\t'": "a tab: indent with spaces",
     "found undefined alias": "no anchor (&name) of this name stands before it",

@@ -55,9 +55,9 @@ class Laboratory:
         self.folder = StudyFolder(results / study.name)
         self.runs = expand(study, presets())
         self.stock = Stock(study)
-        self.extraction = build(Extraction, study.features, f"{study.name}: features")
+        self.extraction = build(Extraction, study.features, f"{study.said_in('features')}: features")
         self.probes: dict[str, Probe] = {
-            name: build(registry.find("evaluate.probes", name), node, f"{study.name}: probes: {name}")
+            name: build(registry.find("evaluate.probes", name), node, f"{study.said_in('probes')}: probes: {name}")
             for name, node in study.probes.items()
         }
         for name in study.figures:
@@ -65,7 +65,7 @@ class Laboratory:
         check_claims(study, self.runs)
         device_for(study.device)
         check_choice("precision", study.precision, PRECISIONS)
-        self.compute = build(Compute, study.compute, f"{study.name}: compute")
+        self.compute = build(Compute, study.compute, f"{study.said_in('compute')}: compute")
         self.loggers = Loggers(study.loggers, study.name)
         for run in self.runs:
             self.stock.image(run)
@@ -276,6 +276,7 @@ class Laboratory:
                 "backbone": {"name": run.backbone_name, **plain(asdict(run.backbone))},
                 "view": {"name": run.view_name, **plain(asdict(run.view))},
                 "corpus": plain(asdict(run.recipe)) if run.cropped else None,
+                "full": asdict(run.full) if run.data == "full" else None,
             },
             "probe_data": {
                 "asked": self.study.probe_data.name,

@@ -65,7 +65,8 @@ def test_a_claim_that_was_not_judged_says_why(tmp_path):
     folder = write_study(StudyFolder(tmp_path), index, records)
     write(load(folder))
     assert "not shown" in section(folder)
-    assert r"- Not judged (supervised, seed 2: failed, loss became NaN at epoch 3): teaching \| helps." in section(folder)
+    said = section(folder)
+    assert r"- Not judged (supervised, seed 2: failed, loss became NaN at epoch 3): teaching \| helps." in said
 
 
 def test_a_reason_that_claims_share_is_said_once(make):
