@@ -62,9 +62,8 @@ def test_the_version_is_that_of_the_package():
 
 def test_run_and_check_come_first_in_the_help():
     text = CliRunner().invoke(cli.app, ["--help"]).output
-    commands = text[text.index("Commands") :]
-    places = [commands.index(f" {command} ") for command in COMMANDS]
-    assert places[:2] == sorted(places)[:2]
+    first = [line.strip("│ ").split(" ")[0] for line in text[text.index("Commands") :].splitlines()]
+    assert [word for word in first if word in COMMANDS][:2] == ["run", "check"]
     assert "What do augmentations teach" in text
 
 
@@ -126,7 +125,7 @@ def wrong(tmp_path, study):
         "misspelt override": (["run", study, "veiw.size=3"], ["veiw.size", "'view'"]),
         "wrong type": (["run", study, "method.epochs=many"], ["override method.epochs=many: rows[1] (rot)", "epochs"]),
         "unknown scale": (["run", study, "scale=smok"], ["override 'scale=smok'", "'smoke'"]),
-        "no YAML": (["check", unclosed], [f"{unclosed}:5:7", "rows: ["]),
+        "no YAML": (["check", unclosed], [f"{unclosed}:4:7", "rows: ["]),
         "results is a file": (["run", study, "--results", occupied], [str(occupied), "--results"]),
         "check: results is a file": (["check", study, "--results", occupied], [str(occupied)]),
         "unreadable image": (["run", study, f"image={broken}"], [str(broken)]),

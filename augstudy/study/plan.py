@@ -14,16 +14,7 @@ from augstudy.learn.backbones.base import Backbone
 from augstudy.learn.methods.base import Method
 from augstudy.study.grid import check_lists, distinct, grid
 from augstudy.study.regimes import CROPPED, Data, Full, Image, Images, regime
-from augstudy.study.sections import (
-    SECTIONS,
-    STANDARD,
-    as_sections,
-    check_keys,
-    check_methods,
-    family,
-    named,
-    view_of,
-)
+from augstudy.study.sections import SECTIONS, STANDARD, as_sections, check_keys, check_methods, family, named, view_of
 
 __all__ = ["Run", "Study", "expand"]
 
@@ -240,14 +231,15 @@ class _Row:
         families = late if late[0] else [view_of(layers, where)[0]]
         return cls(where, row["label"], name, data, image, images, sections, tuple(families))
 
-    def takes(self, key: str) -> bool:
-        """Whether a dotted key such as `method.temperature` is a setting of this row."""
+    def takes(self, key: str, at: Mapping[str, Any] | None = None) -> bool:
+        """Whether a dotted key such as `method.temperature` is a setting of this row, `at` a point of the sweep."""
         section, _, name = key.partition(".")
         method = registry.find("learn.methods", self.method)
         if section == "method":
             return bool(method.trains) and name in settings(method)
         if section == "view":
-            known = {key for each in self.families for key in settings(family(each, self.where))}
+            families = [at["view.name"]] if at and "view.name" in at else self.families
+            known = {key for each in families for key in settings(family(each, self.where))}
             return bool(method.trains) and name in {"name", *known}
         if section == "corpus":
             return self.data in CROPPED
@@ -259,9 +251,10 @@ class _Row:
         self, study: Study, presets: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The parts of this row's runs at one point of the sweep."""
-        preset, own = presets.get(self.method, {}), study.methods.get(self.method, {})
-        layers = [preset, asdict_sections(study, self.takes), own, self.sections]
-        late = as_sections({k: v for k, v in {**study.overrides, **chosen}.items() if self.takes(k)})
+        own = study.methods.get(self.method, {})
+        layers = [presets.get(self.method, {}), asdict_sections(study, self.takes), own, self.sections]
+        said = {**study.overrides, **chosen}
+        late = as_sections({k: v for k, v in said.items() if self.takes(k, said)})
         merged = {
             name: {k: v for layer in [*layers, late] for k, v in layer.get(name, {}).items()} for name in SECTIONS
         }

@@ -88,7 +88,7 @@ def check_keys(keys: Iterable[str], methods: Iterable[str], families: Iterable[s
     parts = {
         "method": [part for part in map(_method, methods) if part.trains],
         "backbone": [registry.find("learn.backbones", name) for name in registry.names("learn.backbones")],
-        "view": [family(name, "view") for name in families],
+        "view": [family(name, "rows") for name in families],
         "corpus": [Recipe],
         "image": [Image],
     }

@@ -126,7 +126,6 @@ def test_a_file_in_the_way_is_found_before_the_work(tmp_path, inside):
         ("a: b\n- c\n", "2:1", "does not go on as the lines before it", "- c"),
         ("a: !!python/name:os.system x\n", "1:4", "breaks YAML's grammar", "a: !!python/name:os.system x"),
         ("a: {b: c", "1:4", "bracket is not closed by line 1", "a: {b: c"),
-        ("key\nb", "", "", ""),
     ],
 )
 def test_a_slip_in_yaml_is_shown_by_line_and_column(tmp_path, text, where, why, line):

@@ -128,8 +128,8 @@ def test_smoke_trains_on_a_part_of_the_labelled_set(write, tmp_path):
         for more in ("", "full: {count: 40}", "full: {count: null}")
         for laboratory in [Laboratory(compose(write(text + more, rows=row)), tmp_path)]
     ]
-    assert [len(source) for source in sources] == [256 - 25, 40 - 4, 550 - 55]
-    assert [len(source.held_out(1000)) for source in sources] == [25, 4, 55]
+    assert [len(source) for source in sources] == [256 - 25, 40 - 4, 600 - 60]
+    assert [len(source.held_out(1000)) for source in sources] == [25, 4, 60]
     first = torch.arange(36)
     assert torch.equal(sources[1].labels(first), sources[2].labels(first))
 
