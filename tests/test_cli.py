@@ -125,7 +125,7 @@ def wrong(tmp_path, study):
         "misspelt override": (["run", study, "veiw.size=3"], ["veiw.size", "'view'"]),
         "wrong type": (["run", study, "method.epochs=many"], ["override method.epochs=many: rows[1] (rot)", "epochs"]),
         "unknown scale": (["run", study, "scale=smok"], ["override 'scale=smok'", "'smoke'"]),
-        "no YAML": (["check", unclosed], [f"{unclosed}:4:7", "rows: ["]),
+        "no YAML": (["check", unclosed], [f"{unclosed}:4:8", "rows: ["]),
         "results is a file": (["run", study, "--results", occupied], [str(occupied), "--results"]),
         "check: results is a file": (["check", study, "--results", occupied], [str(occupied)]),
         "unreadable image": (["run", study, f"image={broken}"], [str(broken)]),

@@ -147,10 +147,10 @@ def not_yaml(path: Path, error: yaml.YAMLError) -> UserError:
     opened = slip in ("while parsing a flow", "while scanning a quoted scalar")
     mark = error.context_mark if opened and error.context_mark else mark
     lines = path.read_text(encoding="utf-8").splitlines()
-    text = lines[mark.line].strip() if mark.line < len(lines) else "(the end of the file)"
+    row, column = (mark.line, mark.column) if mark.line < len(lines) else (len(lines) - 1, len(lines[-1]))  # at the end
     return UserError(
-        f"{path}:{mark.line + 1}:{mark.column + 1}: not readable YAML: {why.format(line=line)}",
-        f"Mend this line: {text}",
+        f"{path}:{row + 1}:{column + 1}: not readable YAML: {why.format(line=line)}",
+        f"Mend this line: {lines[row].strip()}",
     )
 
 

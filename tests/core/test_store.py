@@ -125,6 +125,7 @@ def test_a_file_in_the_way_is_found_before_the_work(tmp_path, inside):
         ("a: 1\nb: *x\n", "2:4", "no anchor", "b: *x"),
         ("a: b\n- c\n", "2:1", "does not go on as the lines before it", "- c"),
         ("a: !!python/name:os.system x\n", "1:4", "breaks YAML's grammar", "a: !!python/name:os.system x"),
+        ("a: 1\nrows: [\n", "2:8", "bracket is not closed", "rows: ["),
         ("a: {b: c", "1:4", "bracket is not closed by line 1", "a: {b: c"),
     ],
 )
