@@ -2,8 +2,9 @@
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -11,12 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from augstudy.core.errors import UserError
-from augstudy.core.store import StudyFolder
+from augstudy.core.store import RESULTS, StudyFolder
+from augstudy.study.written import read_study
 
 __all__ = ["main"]
 
 app = typer.Typer(
-    help="What do augmentations teach a self-supervised vision network?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -37,14 +38,29 @@ Overrides = Annotated[
     ),
 ]
 ResultsFolder = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where results of all studies lie.")]
-DEFAULT_RESULTS = Path("results")
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version, and be done."""
+    if wanted:
+        print(f"augstudy {version('augstudy')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """What do augmentations teach a self-supervised vision network?"""
 
 
 @app.command()
 def run(
     study: StudyFile,
     overrides: Overrides = None,
-    results: ResultsFolder = DEFAULT_RESULTS,
+    results: ResultsFolder = RESULTS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be run.")] = False,
 ) -> None:
     """Run a study to its table and figures. Finished runs are kept; a killed study goes on where it stopped.
@@ -53,6 +69,7 @@ def run(
     """
     if dry_run:
         return check([study], overrides, results, estimate=False)
+    read_study(study)
     from augstudy.study.compose import compose
     from augstudy.study.pipeline import Laboratory
     from augstudy.study.progress import Reporter
@@ -71,19 +88,23 @@ def run(
 def check(
     studies: Annotated[list[Path], typer.Argument(metavar="STUDY...", help="Study files; arguments with = override.")],
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An override.")] = None,
-    results: ResultsFolder = DEFAULT_RESULTS,
+    results: ResultsFolder = RESULTS,
     estimate: Annotated[
         bool, typer.Option("--estimate/--no-estimate", help="Time a few steps of each row and say how long all take.")
     ] = True,
 ) -> None:
     """Find what can be found before training: compose and build every row, find images and data, estimate the time."""
+    words = [str(word) for word in studies]
+    changes = [word for word in words if "=" in word] + (overrides or [])
+    paths = [word for word in words if "=" not in word]
+    for path in paths:  # all of them, before the first is built
+        read_study(Path(path))
+    from augstudy.show.listing import listing
     from augstudy.study.check import in_all, inspect
     from augstudy.study.compose import compose
     from augstudy.study.pipeline import Laboratory
 
-    words = [str(word) for word in studies]
-    changes = [word for word in words if "=" in word] + (overrides or [])
-    for path in (word for word in words if "=" not in word):
+    for path in paths:
         laboratory = Laboratory(compose(Path(path), changes), results)
         laboratory.folder.require_writable()
         for note in laboratory.notes():
@@ -103,9 +124,10 @@ def preview(
     plan: Annotated[
         bool, typer.Option("--plan", help="Only print the passes that make the views of each row.")
     ] = False,
-    results: ResultsFolder = DEFAULT_RESULTS,
+    results: ResultsFolder = RESULTS,
 ) -> None:
     """Draw crops of the corpus, and views made from them, before anyone trains."""
+    read_study(study)
     from augstudy.show.preview import save_preview
     from augstudy.study.compose import compose
     from augstudy.study.pipeline import Laboratory
@@ -162,12 +184,13 @@ def crops(
 
 
 @app.command()
-def table(study: StudyName, results: ResultsFolder = DEFAULT_RESULTS) -> None:
+def table(study: StudyName, results: ResultsFolder = RESULTS) -> None:
     """Make table.csv and table.md again from the records, and print the table."""
+    folder = folder_of(study, results)
     from augstudy.show import table as tables
     from augstudy.show.base import load
 
-    loaded = load(folder_of(study, results))
+    loaded = load(folder)
     loaded.require_records()
     tables.write(loaded)
     console.print(tables.rich_table(loaded))
@@ -176,14 +199,15 @@ def table(study: StudyName, results: ResultsFolder = DEFAULT_RESULTS) -> None:
 @app.command()
 def figures(
     study: StudyName,
-    results: ResultsFolder = DEFAULT_RESULTS,
+    results: ResultsFolder = RESULTS,
     only: Annotated[list[str] | None, typer.Option("--only", metavar="NAME", help="Draw only this figure.")] = None,
 ) -> None:
     """Draw the figures again from the records; needs no torch and no training."""
+    folder = folder_of(study, results)
     from augstudy.show.base import load
     from augstudy.show.figures.base import draw
 
-    loaded = load(folder_of(study, results))
+    loaded = load(folder)
     loaded.require_records()
     for path in draw(loaded, only or None):
         console.print(f"wrote {escape(str(path))}")
@@ -203,11 +227,13 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Time this package side by side with what you would use instead, on this machine."""
-    from augstudy.bench.base import Settings
     from augstudy.core import registry
 
-    settings = Settings(tuple(sizes or ()), seconds, device, image, quality)
-    lines = registry.find("bench", name)().lines(settings)
+    part = registry.find("bench", name)
+    from augstudy.bench.base import Settings
+    from augstudy.show.listing import comparison
+
+    lines = part().lines(Settings(tuple(sizes or ()), seconds, device, image, quality))
     records = []
     with Console(stderr=True).status(f"bench {name}: all sides take turns; nothing else should run on this machine"):
         for line in lines:
@@ -222,7 +248,7 @@ def bench(
 def data_list() -> None:
     """List the images and labelled sets, their licences, and whether they are on this machine."""
     from augstudy.core import registry
-    from augstudy.data.images import catalogue
+    from augstudy.data.catalogue import catalogue
 
     images = Table("image", "licence", "credit", "here", title="Images for `image: {name: ...}`")
     for image in catalogue():
@@ -230,7 +256,7 @@ def data_list() -> None:
     console.print(images)
     sets = Table("data set", "what it is", title="Labelled sets for `probe_data: {name: ...}`")
     for name in registry.names("data.datasets"):
-        sets.add_row(name, (registry.find("data.datasets", name).__doc__ or "").strip().splitlines()[0])
+        sets.add_row(name, registry.summary("data.datasets", name))
     console.print(sets)
 
 
@@ -247,33 +273,10 @@ def redraw(folder: StudyFolder, only: list[str] | None, keep: bool = False) -> N
 
 
 def folder_of(study: str, results: Path) -> StudyFolder:
-    """`studies/name.yaml` or `name` -> the folder of its results."""
-    return StudyFolder(results / Path(study).name.removesuffix(".yaml"))
-
-
-def listing(path: str, rows: list[dict[str, Any]]) -> Table:
-    """What `check` found, one line a row of the study."""
-    found = Table(title=path)
-    for column in rows[0]:
-        found.add_column(column, justify="left" if column in ("row", "method") else "right", overflow="fold")
-    for row in rows:
-        found.add_row(*(f"{v:,}" if isinstance(v, int) else escape(str(v)) for v in row.values()))
-    return found
-
-
-def comparison(name: str, records: list[dict[str, Any]]) -> Table:
-    """What `bench` found, one line a comparison; what all lines share stands below."""
-    first = records[0]
-    shared = [k for k, v in first.items() if not isinstance(v, float) and all(r[k] == v for r in records)]
-    rows = [{k.replace("_", " "): readable(v) for k, v in record.items() if k not in shared} for record in records]
-    found = listing(f"bench {name}", rows)
-    found.caption = escape(", ".join(f"{k} {first[k]}" for k in shared if k != "bench"))
-    return found
-
-
-def readable(value: Any) -> Any:
-    """Rates with thousands parted, ratios and decibels as they are."""
-    return round(value) if isinstance(value, float) and value >= 100 else value
+    """`studies/name.yaml` or `name` -> the folder of its results. Raises UserError where there are none."""
+    folder = StudyFolder(results / Path(study).name.removesuffix(".yaml"))
+    folder.require_results()
+    return folder
 
 
 def on_disk(error: OSError) -> UserError:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,51 @@ def test_help_names_every_command_and_says_what_each_is_for():
     assert "--dry-run" in runner.invoke(cli.app, ["run", "--help"]).output
 
 
+def test_the_version_is_that_of_the_package():
+    assert CliRunner().invoke(cli.app, ["--version"]).output == f"augstudy {version('augstudy')}\n"
+
+
+def test_run_and_check_come_first_in_the_help():
+    text = CliRunner().invoke(cli.app, ["--help"]).output
+    first = [line.strip("│ ").split(" ")[0] for line in text[text.index("Commands") :].splitlines()]
+    assert [word for word in first if word in COMMANDS][:2] == ["run", "check"]
+    assert "What do augmentations teach" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--help"], 0),
+        (["--version"], 0),
+        (["run", "--help"], 0),
+        (["run", "nothing.yaml"], 2),
+        (["check", "nothing.yaml"], 2),
+        (["check", "broken.yaml"], 2),
+        (["preview", "nothing.yaml"], 2),
+        (["table", "nothing"], 2),
+        (["figures", "nothing"], 2),
+        (["bench", "nothing"], 2),
+        (["data", "list"], 0),
+    ],
+)
+def test_what_needs_no_libraries_waits_for_none(words, code, tmp_path):
+    """In a process of its own, for torch is here already."""
+    (tmp_path / "broken.yaml").write_text("rows: [")
+    heavy = ("torch", "torchvision", "kornia", "lightly", "hydra", "matplotlib", "pandas", "scipy")
+    script = (
+        f"import sys\nsys.argv = ['augstudy', *{words!r}]\nfrom augstudy.cli import main\ntry:\n    main()\n"
+        f"except SystemExit as stop:\n    print([m for m in {heavy!r} if m in sys.modules], stop.code or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.stdout.splitlines()[-1] == f"[] {code}", done.stderr
+
+
+def test_a_table_needs_neither_matplotlib_nor_the_slow_half_of_scipy():
+    script = "import sys, augstudy.show.table\nprint([m for m in ('matplotlib', 'scipy.stats') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "[]\n", done.stderr
+
+
 def wrong(tmp_path, study):
     """Mistakes, each with the words that stderr must name."""
     broken = tmp_path / "broken.png"
@@ -67,6 +113,8 @@ def wrong(tmp_path, study):
     claiming.write_text(STUDY + "claims: [{say: so, greater: {label: rott, layer: conv1}, than: {label: random}}]\n")
     misspelt = tmp_path / "misspelt.yaml"
     misspelt.write_text(STUDY + "sede: [0]\nfigurs: []\n")
+    unclosed = tmp_path / "unclosed.yaml"
+    unclosed.write_text(STUDY.partition("  - ")[0].replace("rows:", "rows: ["))
     return {
         "a missing study": (["run", tmp_path / "nothing.yaml"], ["nothing.yaml"]),
         "a list": (["run", broken.parent], [str(tmp_path)]),
@@ -75,7 +123,9 @@ def wrong(tmp_path, study):
         "misspelt key": (["run", misspelt], ["misspelt.yaml", "sede"]),
         "a claim about no row": (["run", claiming], ["claims[0]: greater", "'rott'", "'rot'"]),
         "misspelt override": (["run", study, "veiw.size=3"], ["veiw.size", "'view'"]),
-        "wrong type": (["run", study, "method.epochs=many"], ["epochs", "many"]),
+        "wrong type": (["run", study, "method.epochs=many"], ["override method.epochs=many: rows[1] (rot)", "epochs"]),
+        "unknown scale": (["run", study, "scale=smok"], ["override 'scale=smok'", "'smoke'"]),
+        "no YAML": (["check", unclosed], [f"{unclosed}:4:8", "rows: ["]),
         "results is a file": (["run", study, "--results", occupied], [str(occupied), "--results"]),
         "check: results is a file": (["check", study, "--results", occupied], [str(occupied)]),
         "unreadable image": (["run", study, f"image={broken}"], [str(broken)]),
@@ -95,7 +145,7 @@ def wrong(tmp_path, study):
     "mistake",
     [
         *("a missing study", "a list", "nonsense", "unknown method", "misspelt key", "misspelt override"),
-        "a claim about no row",
+        *("a claim about no row", "unknown scale", "no YAML"),
         *("wrong type", "results is a file", "check: results is a file", "unreadable image", "missing image"),
         *("image without network", "check: missing study", "check: an override", "preview: unreadable image"),
         *("dry run: unreadable image", "table without results", "figures without results", "table in a file"),

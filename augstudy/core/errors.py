@@ -1,9 +1,12 @@
 """The one error a user is meant to read."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-__all__ = ["Diverged", "Unobtainable", "UserError", "nearest"]
+__all__ = ["Diverged", "Unobtainable", "UserError", "culprit", "nearest"]
+
+T = TypeVar("T")
 
 
 class Diverged(Exception):
@@ -35,6 +38,26 @@ class Unobtainable(UserError):
 def nearest(word: object, known: Iterable[str]) -> str:
     """A hint for a misspelt name, or for what is none (a number): the nearest known one, then all of them."""
     names = sorted(known)
-    close = difflib.get_close_matches(str(word), names, n=1, cutoff=0.5)
-    known_names = f"known: {', '.join(names) or 'none'}"
-    return f"Did you mean {close[0]!r}? ({known_names})" if close else known_names.capitalize()
+    spelled = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(str(word).lower(), spelled, n=1, cutoff=0.5)
+    listed = ", ".join(names) or "none"
+    return f"Did you mean {spelled[close[0]]!r}? (known: {listed})" if close else f"Known: {listed}"
+
+
+def culprit(said: Sequence[T], attempt: Callable[[Sequence[T]], object]) -> T | None:
+    """Which of the things said makes an attempt fail, None if it fails without them: the first that does so alone.
+
+    Args:
+        attempt: raises UserError when what it is given is wrong.
+    """
+
+    def fails(some: Sequence[T]) -> bool:
+        try:
+            attempt(some)
+        except UserError:
+            return True
+        return False
+
+    if not said or fails(()):
+        return None
+    return next((one for one in said if fails((one,))), said[0])

@@ -13,6 +13,7 @@ results/<study>/table.csv, table.md, claims.csv, figures/
 import hashlib
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,9 +27,11 @@ import yaml
 from augstudy.core.errors import UserError
 
 __all__ = [
+    "RESULTS",
     "RunFolder",
     "StudyFolder",
     "digest",
+    "not_yaml",
     "read_json",
     "read_record",
     "read_yaml",
@@ -39,6 +42,7 @@ __all__ = [
     "write_yaml",
 ]
 
+RESULTS = Path("results")  # where the results of all studies lie unless told
 RECORDED = ("status", "layers", "pretext", "evaluations")  # what a record always has
 
 
@@ -116,9 +120,38 @@ def read_yaml(path: Path) -> Any:
     """Raises UserError when the file is not YAML."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = str(error).replace("\n", " ")
-        raise UserError(f"{path} is not readable YAML ({where})", "Mend the line named above.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not text in UTF-8, so it is no YAML", "Save it as UTF-8 in an editor.") from None
+    except yaml.YAMLError as error:
+        raise not_yaml(path, error) from None
+
+
+_SLIPS = {  # words of the parser -> what was probably meant; an opening that is not closed is shown where it stands
+    "while parsing a flow": "a bracket is not closed by line {line}, or a comma is missing",
+    "while scanning a quoted scalar": "a quote is not closed",
+    "mapping values are not allowed": "a colon where none may stand (put such text in quotes), or bad indentation",
+    "found duplicate key": "this key stands here a second time",
+    "found character '\\t'": "a tab: indent with spaces",
+    "found undefined alias": "no anchor (&name) of this name stands before it",
+    "while parsing a block": "it does not go on as the lines before it: see its indentation, brackets and quotes",
+}
+
+
+def not_yaml(path: Path, error: yaml.YAMLError) -> UserError:
+    """What a YAML parser refused: file:line:column and why, then the line itself."""
+    mark = getattr(error, "problem_mark", None)
+    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
+        return UserError(f"{path} is not readable YAML: it has characters that YAML does not know", "Remove them.")
+    told, line = f"{error.problem} {error.context}", mark.line + 1
+    slip, why = next(((slip, why) for slip, why in _SLIPS.items() if slip in told), ("", "it breaks YAML's grammar"))
+    opened = slip in ("while parsing a flow", "while scanning a quoted scalar")
+    mark = error.context_mark if opened and error.context_mark else mark
+    lines = path.read_text(encoding="utf-8").splitlines()
+    row, column = (mark.line, mark.column) if mark.line < len(lines) else (len(lines) - 1, len(lines[-1]))  # at the end
+    return UserError(
+        f"{path}:{row + 1}:{column + 1}: not readable YAML: {why.format(line=line)}",
+        f"Mend this line: {lines[row].strip()}",
+    )
 
 
 @dataclass(frozen=True)
@@ -202,6 +235,18 @@ class StudyFolder:
     @property
     def figures(self) -> Path:
         return self.path / "figures"
+
+    def made_by(self, command: str = "") -> str:
+        """What to type to make these results: `command`, or else the usual one, and where they are to lie."""
+        command = command or f"augstudy run studies/{self.path.name}.yaml"
+        parent = self.path.parent
+        return command if parent == RESULTS else f"{command} --results {shlex.quote(str(parent))}"
+
+    def require_results(self) -> None:
+        """Raises UserError where nothing of a study was ever written."""
+        if not self.index.exists():
+            what = f"no results of study {self.path.name!r} in {self.path.parent}"
+            raise UserError(what, f"Make them with: {self.made_by()}")
 
     def run(self, key: str) -> RunFolder:
         """The folder of the run with this hash."""

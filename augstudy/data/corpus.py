@@ -249,7 +249,8 @@ class Whole(Source):
         size: side of its images in pixels.
         seed: keys the views.
         device: where views are made.
-        reserve: images held out to judge the pretext task on.
+        reserve: images held out to judge the pretext task on, at most a tenth of them.
+        limit: take only the first so many of that order, the held-out ones among them; None for all.
     """
 
     split: Split
@@ -257,13 +258,14 @@ class Whole(Source):
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reserve: int = 512
+    limit: int | None = None
     order: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "order", rng.permutation(0, "whole/order", len(self.split)))
+        object.__setattr__(self, "order", rng.permutation(0, "whole/order", len(self.split))[: self.limit])
 
     def __len__(self) -> int:
-        return len(self.split) - min(self.reserve, len(self.split) // 10)
+        return len(self.order) - min(self.reserve, len(self.order) // 10)
 
     def readings(self, index: Numbers, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
         index = numbered(index)
@@ -282,7 +284,7 @@ class Whole(Source):
         return graph(reading.source, reading.draws)
 
     def held_out(self, count: int) -> Tensor:
-        return torch.arange(len(self), len(self.split))[:count]
+        return torch.arange(len(self), len(self.order))[:count]
 
     def labels(self, index: Numbers) -> Tensor:
         return sent(self.split.labels[self._places(index)], self.device)

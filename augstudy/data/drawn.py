@@ -10,9 +10,9 @@ from torch import Tensor
 from augstudy.core import rng
 from augstudy.core.errors import UserError
 from augstudy.core.store import digest
+from augstudy.data.catalogue import sha256_of
 from augstudy.data.datasets.base import Labelled, Split
 from augstudy.data.datasets.folder import image_files
-from augstudy.data.images import sha256_of
 
 __all__ = ["Drawn", "Part", "from_folder", "from_split"]
 

@@ -48,7 +48,7 @@ class Row:
         return self.method in REFERENCES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # results are told apart by what was loaded, so that verdicts can be kept
 class Results:
     """Everything that tables and figures are made from; `load` makes it.
 
@@ -77,7 +77,7 @@ class Results:
     @property
     def command(self) -> str:
         """The command that makes these results again."""
-        return str(self.index.get("command") or _command(self.index["study"]))
+        return str(self.index.get("command") or self.folder.made_by())
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -155,19 +155,13 @@ def load(folder: StudyFolder) -> Results:
     Raises:
         UserError: there are no results in this folder, or its index or a record is not readable.
     """
-    if not folder.index.exists():
-        name = folder.path.name
-        raise UserError(f"no results of study {name!r} in {folder.path.parent}", f"Make them with: {_command(name)}")
+    folder.require_results()
     index = read_yaml(folder.index)
     if not isinstance(index, dict) or not {"study", "runs"} <= index.keys():
-        raise UserError(f"{folder.index} is not the index of a study", f"Make it again: {_command(folder.path.name)}")
+        raise UserError(f"{folder.index} is not the index of a study", f"Make it again: {folder.made_by()}")
     paths = {run["hash"]: folder.run(run["hash"]).record for run in index["runs"]}
     records = {key: read_record(path) for key, path in paths.items() if path.exists()}
     return Results(folder, index, _tidy(index, records), records)
-
-
-def _command(study: str) -> str:
-    return f"augstudy run studies/{study}.yaml"
 
 
 def _plain(value: Any) -> Any:

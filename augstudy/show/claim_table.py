@@ -49,4 +49,10 @@ def _cells(line: Any) -> list[str]:
 
 
 def _reasons(claims: pd.DataFrame) -> list[str]:
-    return [f"Not judged: {line.claim} ({line.reason})." for line in claims.itertuples() if line.reason]
+    """Each reason once, before the claims that it keeps from being judged."""
+    groups = claims[claims["reason"] != ""].groupby("reason", sort=False)["claim"]
+    return [
+        f"No claim was judged: {reason}." if len(found) == len(claims) > 1 else f"Not judged ({reason}): {listed}."
+        for reason, found in groups
+        for listed in ["; ".join(found)]
+    ]

@@ -142,9 +142,10 @@ def _side(node: Mapping[str, Any], where: str) -> Side:
 
 
 def _matching(side: Side, points: Sequence[Point]) -> list[int]:
+    """Rows of this label at these values; a row that an axis does not reach is the same at all of its values."""
     wanted = side.axes.items()
     return [
         number
         for number, (label, axes) in enumerate(points)
-        if label == side.label and all(axis in axes and axes[axis] == value for axis, value in wanted)
+        if label == side.label and all(axes.get(axis, value) == value for axis, value in wanted)
     ]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from augstudy.core.store import replacing
 from augstudy.show.figures.base import Pixels
-from augstudy.show.style import LINE, SMALL, house, page
+from augstudy.show.style import LINE, SMALL, house, page, wrapped
 
 __all__ = ["preview_figure", "save_preview"]
 
@@ -29,12 +29,13 @@ def save_preview(path: Path, title: str, caption: str, sheets: Sequence[Sheet]) 
 def preview_figure(title: str, caption: str, sheets: Sequence[Sheet]) -> Figure:
     """A page of contact sheets, one under the other, each picture with its text below."""
     side = WIDTH / COLUMNS - 0.15
-    heights = [sheet_height(texts, side) for _, _, texts in sheets]
+    labels = [wrapped(label, WIDTH - 0.5, SMALL + 0.5, "bold") for label, _, _ in sheets]
+    heights = [sheet_height(label, texts, side) for label, (_, _, texts) in zip(labels, sheets, strict=True)]
     figure = page(title, caption, WIDTH, sum(heights))
     if not sheets:
         return figure
     parts = figure.subfigures(len(sheets), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for part, (label, pictures, texts) in zip(parts, sheets, strict=True):
+    for part, label, (_, pictures, texts) in zip(parts, labels, sheets, strict=True):
         part.suptitle(label, size=SMALL + 0.5, weight="bold", x=0.01, ha="left")
         grid = part.subplots(math.ceil(len(pictures) / COLUMNS), COLUMNS, squeeze=False).flat
         for ax in grid:
@@ -50,7 +51,8 @@ def seen(picture: Pixels) -> Pixels:
     return picture if picture.shape[-1] == 3 else np.concatenate(np.moveaxis(picture, -1, 0), axis=1)
 
 
-def sheet_height(texts: Sequence[str], side: float) -> float:
-    """Inches of a sheet with pictures `side` inches wide."""
+def sheet_height(label: str, texts: Sequence[str], side: float) -> float:
+    """Inches of a sheet with pictures `side` inches wide under its label."""
+    above = (label.count("\n") + 1) * (SMALL + 0.5) * LINE + 0.15
     lines = max((text.count("\n") + 1 for text in texts), default=0)
-    return math.ceil(len(texts) / COLUMNS) * (side + lines * SMALL * LINE + 0.1) + 0.3
+    return math.ceil(len(texts) / COLUMNS) * (side + lines * SMALL * LINE + 0.1) + above

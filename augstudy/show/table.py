@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
-from scipy import stats
+from scipy.special import stdtrit  # Student's quantiles; scipy.stats has them too, but takes a second to import
 
 from augstudy.core.store import write_text
 from augstudy.show.base import Results, Row
@@ -35,7 +35,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     n = out["n"].to_numpy(dtype=float)
     several = n > 1
     half = np.full(len(out), np.nan)
-    half[several] = stats.t.ppf(0.975, n[several] - 1) * out["sd"].to_numpy()[several] / np.sqrt(n[several])
+    half[several] = stdtrit(n[several] - 1, 0.975) * out["sd"].to_numpy()[several] / np.sqrt(n[several])
     return out.assign(low=out["mean"] - half, high=out["mean"] + half)
 
 
@@ -164,10 +164,15 @@ def _markdown(results: Results, claims: pd.DataFrame) -> str:
 
 def _grid_lines(grid: _Grid, results: Results) -> str:
     lines = [
-        [escaped(row.label), *(escaped(str(v)) for v in row.values), *(_cell(c) for c in cells), n]
+        [escaped(row.label), *map(_value, row.values), *(_cell(c) for c in cells), n]
         for row, cells, n in zip(results.rows, grid.cells, grid.n, strict=True)
     ]
     return pipes([escaped(h) for h in ("row", *results.axes, *results.layers, "n")], lines, texts=1 + len(results.axes))
+
+
+def _value(value: Any) -> str:
+    """A row's place on a sweep axis; "-" where the axis does not reach it."""
+    return escaped(str(value)) if value != "" else "-"
 
 
 def _cell(cell: _Cell) -> str:
@@ -182,12 +187,8 @@ def _pretext_lines(results: Results) -> str:
         for entry in (entry for record in done for entry in record.get("pretext") or []):
             entries.setdefault(entry["metric"], []).append(entry)
         for metric, same in entries.items():
-            head = [
-                row.label,
-                *map(str, row.values),
-                f"{metric} ({same[0]['unit']})" if same[0].get("unit") else metric,
-            ]
-            lines.append([*map(escaped, head), *_pretext_cells(same)])
+            measured = f"{metric} ({same[0]['unit']})" if same[0].get("unit") else metric
+            lines.append([escaped(row.label), *map(_value, row.values), escaped(measured), *_pretext_cells(same)])
     header = [*map(escaped, ("row", *results.axes)), "metric", "mean", "chance", "better", "n"]
     return pipes(header, lines, texts=2 + len(results.axes)) if lines else ""
 

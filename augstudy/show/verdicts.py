@@ -1,11 +1,12 @@
 """Claims judged on the seeds of a study: each holds, is not shown, or is contradicted."""
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from augstudy.show.base import Results, Row
 from augstudy.show.claims import WORDS, Claim, Point, Side, pairs, read
@@ -17,6 +18,7 @@ HOLDS, NOT_SHOWN, CONTRADICTED = "holds", "not shown", "contradicted"
 _COLUMNS = ["claim", "verdict", "difference", "low", "high", "n", "bound", "metric", "side", "than", "reason"]
 
 
+@lru_cache(maxsize=1)  # files and terminal ask for the same; none of them changes it
 def judge(results: Results) -> pd.DataFrame:
     """Every claim of a study with its verdict; one line for each value of a sweep axis that it leaves open.
 
@@ -60,7 +62,7 @@ def _line(results: Results, claim: Claim, left: Row, right: Row, at: str) -> tup
     low, high = _interval(differences)
     reason = "; ".join(_missing(results, left, first) + _missing(results, right, second))
     if not reason and n < 2:
-        reason = f"{n} seed in common, an interval needs two"
+        reason = f"{n or 'no'} seed in common, an interval needs two"
     verdict = NOT_SHOWN if reason else _verdict(low, high, claim.bound)
     names = [f"{row.name}: {side.layer}, {side.probe}" for row, side in sides]
     say = f"{claim.say} ({at})" if at else claim.say
@@ -98,5 +100,5 @@ def _interval(values: np.ndarray[Any, Any]) -> tuple[float, float]:
     n = len(values)
     if n < 2:
         return math.nan, math.nan
-    half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / math.sqrt(n)
+    half = stdtrit(n - 1, 0.975) * values.std(ddof=1) / math.sqrt(n)
     return float(values.mean() - half), float(values.mean() + half)

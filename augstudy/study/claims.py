@@ -40,11 +40,15 @@ def _check_names(side: Side, where: str, study: Study, rows: Sequence[Run]) -> N
     _known(side.label, [run.label for run in rows], f"{where}: unknown row")
     own = [run for run in rows if run.label == side.label]
     for axis, value in side.axes.items():
-        _known(axis, {key for run in own for key in run.axes}, f"{where}: row {side.label!r} has no axis")
-        _known(value, [run.axes[axis] for run in own], f"{where}: {axis} is never")
+        _known(value, [v for run in own for v in _values(run, axis, study)], f"{where}: {axis} is never")
     _known(side.probe, study.probes, f"{where}: unknown probe")
     metrics = registry.find("evaluate.probes", side.probe).metrics
     _known(side.metric, metrics, f"{where}: probe {side.probe!r} has no metric")
+
+
+def _values(run: Run, axis: str, study: Study) -> list[Any]:
+    """Where on an axis a run stands: at all of its values, if the axis does not reach it."""
+    return [run.axes[axis]] if axis in run.axes else study.sweep[axis]
 
 
 def _check_layer(side: Side, where: str, run: Run) -> None:

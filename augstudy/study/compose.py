@@ -1,5 +1,6 @@
 """From a study file and the command line to a `Study`; the only file that knows Hydra."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,16 +18,19 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from augstudy.core.build import build, settings
-from augstudy.core.errors import UserError, nearest
-from augstudy.core.store import read_yaml
+from augstudy.core.errors import UserError, culprit, nearest
+from augstudy.core.store import not_yaml, read_yaml
 from augstudy.study.plan import Study
 from augstudy.study.regimes import Data, Image
 from augstudy.study.sections import SECTIONS, family
+from augstudy.study.written import read_study
 
 __all__ = ["compose", "configs_folder", "presets"]
 
 ROW_SECTIONS = (*SECTIONS, "image")
-MAPPINGS = (*SECTIONS, "methods", "features", "compute", "sweep")
+MAPPINGS = (*SECTIONS, "methods", "full", "features", "compute", "sweep")
+
+DEFAULTS = "defaults: [/study, /scale: laptop, _self_]"
 
 
 @cache
@@ -50,27 +54,34 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> Study:
     Raises:
         UserError: names the file or the override, and the key.
     """
-    if not path.is_file():
-        raise UserError(f"there is no study file {path}", "Give the path of a .yaml file, such as those in studies/.")
-    written = read_yaml(path)
-    if not isinstance(written, dict):
-        raise UserError(f"{path} is not a study: it holds no mapping", "See studies/single_image_A.yaml for one.")
+    written = read_study(path)
     for key, value in written.items():
         if key not in (*_study_keys(), "defaults"):
             raise UserError(f"{path}: unknown key {key!r}", nearest(str(key), _study_keys()))
         if key in MAPPINGS:
             _section(value, f"{path}: {key}")
+    try:
+        return _composed(path, written, overrides)
+    except UserError as error:
+        guilty = culprit(overrides, lambda some: _composed(path, written, some))
+        if guilty is None or error.what.startswith("override"):
+            raise
+        raise UserError(f"override {guilty!r}: {error.what.removeprefix(f'{path}: ')}", error.fix) from None
+
+
+def _composed(path: Path, written: Mapping[str, Any], overrides: Sequence[str]) -> Study:
     fixed, sweep, plain = _sort(overrides)
-    node = _hydra(path, plain)
-    node["name"] = path.stem if node.get("scale") == _own_scale(written) else f"{path.stem}-{node.get('scale')}"
+    node = _hydra(path, _with_seeds(plain, written, path))
+    own = _preset_of(written) or written.get("scale", "paper")
+    node["name"] = path.stem if node.get("scale") == own else f"{path.stem}-{node.get('scale')}"
     node["command"] = shlex.join(["augstudy", "run", str(path), *overrides])
-    study = _study({**node, "overrides": fixed}, str(path))
+    study = _study({**node, "overrides": fixed, "typed": tuple(plain), "file": str(path)}, str(path))
     methods, view = _without_said(study.methods, written, plain), _of_its_family(study.view, written, str(path))
     return replace(study, methods=methods, view=view, sweep={**study.sweep, **sweep})
 
 
 def _study_keys() -> list[str]:
-    return [key for key in settings(Study) if key not in ("name", "overrides", "command")]
+    return [key for key in settings(Study) if key not in ("name", "file", "overrides", "typed", "command")]
 
 
 def _study(node: dict[str, Any], where: str) -> Study:
@@ -157,14 +168,39 @@ def _of_its_family(view: Mapping[str, Any], written: Mapping[str, Any], where: s
     return {key: value for key, value in view.items() if key in said or key in known}
 
 
-def _own_scale(written: Mapping[str, Any]) -> str:
-    """The scale that the study file itself names."""
-    for entry in written.get("defaults") or []:
-        if isinstance(entry, Mapping):
-            for key, value in entry.items():
-                if key.split("@")[0].strip("/") == "scale":
-                    return str(value)
-    return str(written.get("scale", "paper"))
+def _preset_of(written: Mapping[str, Any]) -> str | None:
+    """The scale in the defaults of a study file."""
+    defaults = written.get("defaults")
+    entries = [entry for entry in defaults if isinstance(entry, Mapping)] if isinstance(defaults, list) else []
+    found = [value for entry in entries for key, value in entry.items() if key.split("@")[0].strip("/") == "scale"]
+    return str(found[0]) if found else None
+
+
+def _with_seeds(plain: list[str], written: Mapping[str, Any], path: Path) -> list[str]:
+    """Overrides for Hydra; a scale that is typed brings its seeds along, which beat the file's as any override does.
+
+    Raises:
+        UserError: there is no such scale, or the file has none that could be replaced.
+    """
+    typed = {key: value for key, _, value in (text.lstrip("+").partition("=") for text in plain)}
+    own = _preset_of(written)
+    if "scale" not in typed:
+        if own is not None:
+            _scale(own, f"{path}: scale")
+        return plain
+    where = f"override 'scale={typed['scale']}'"
+    seeds = _scale(typed["scale"], where).get("seeds")
+    if own is None:
+        raise UserError(f"{where}: {path} has no scale to replace", f"Begin the file with {DEFAULTS}.")
+    return plain if seeds is None or "seeds" in typed else [*plain, f"seeds={seeds}"]
+
+
+def _scale(name: str, where: str) -> dict[str, Any]:
+    """What the preset says. Raises UserError, `where` before it, when there is none."""
+    known = {path.stem: path for path in (configs_folder() / "scale").glob("*.yaml")}
+    if name not in known:
+        raise UserError(f"{where}: unknown scale {name!r}", nearest(name, known))
+    return dict(read_yaml(known[name]))
 
 
 def _sort(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, list[Any]], list[str]]:
@@ -182,7 +218,8 @@ def _sort(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, list[Any]
         if key.split(".")[0] not in ROW_SECTIONS:
             if override.is_sweep_override():
                 raise UserError(f"override {text!r}: {key} cannot be swept", f"Give one value: {key}=...")
-            plain.append(f"++{text}" if "." in key and text[0].isalpha() else text)  # may add to a section
+            # A scale is a choice among files; what else is typed may add to a section.
+            plain.append(f"++{text}" if key != "scale" and text[0].isalpha() else text)
         elif override.is_sweep_override():
             sweep[key] = _values(override, text)
         else:
@@ -193,9 +230,9 @@ def _sort(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, list[Any]
 def _parse(text: str) -> Override:
     try:
         return OverridesParser.create().parse_override(text)
-    except HydraException as error:
-        what = str(error).splitlines()[0]
-        raise UserError(f"override {text!r} cannot be read ({what})", "Write key=value; a sweep is key=a,b.") from None
+    except HydraException:
+        fix = "Write key=value, brackets closed and texts with commas, colons or = in quotes; a sweep is key=a,b."
+        raise UserError(f"override {text!r} cannot be read", fix) from None
 
 
 def _values(override: Override, text: str) -> list[Any]:
@@ -223,14 +260,12 @@ def _hydra(path: Path, overrides: list[str]) -> dict[str, Any]:
         node = OmegaConf.to_container(config, resolve=True)
         assert isinstance(node, dict)
         return {str(k): v for k, v in node.items()}
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
-        raise _explained(error, path) from None
-
-
-def _explained(error: Exception, path: Path) -> UserError:
-    """Hydra's many lines as two."""
-    text = " ".join(str(error).split())
-    if "scale/" in text or "'scale'" in text:
-        scales = [p.stem for p in (configs_folder() / "scale").glob("*.yaml")]
-        return UserError(f"{path}: unknown scale ({text[:120]})", f"Scales: {', '.join(sorted(scales))}.")
-    return UserError(f"{path}: {text[:240]}", "Mend the key or override named above.")
+    except yaml.YAMLError as error:  # Hydra refuses more than the parser: a key that stands there twice
+        raise not_yaml(path, error) from None
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        text = " ".join(str(error).split())
+        if found := re.search(r"Could not load '([^']*)'", text):
+            what = f"{path}: defaults: there is no {found[1]!r} in {configs_folder()}"
+            raise UserError(what, f"Begin the file with {DEFAULTS}.") from None
+        text = text.split(" To append")[0][:240]
+        raise UserError(f"{path}: {text}", "Mend the key or override named above.") from None

@@ -1,8 +1,8 @@
-"""How long training takes on this machine: a few real steps, scaled to all of them."""
+"""How long training takes on this machine: a few real steps, and from them all others."""
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -27,10 +27,10 @@ def training_seconds(training: Pretraining, budget: float) -> float:
 
 
 def step_seconds(step: Callable[[int], None], batch: int, budget: float, device: torch.device) -> float:
-    """Seconds of a step on a whole batch: the median of those that fit in `budget` seconds, at least one after a first.
+    """Seconds of a step on a whole batch, from about `budget` seconds of steps, at least one of a size after a first.
 
-    Where a whole batch would not fit, a part of it is timed and scaled. What does not grow with the batch, such as the
-    optimiser's part, is then counted too often: an estimate is rather too long than too short.
+    Where a whole batch would not fit, two parts of it are timed in turns, and the line through their medians is read at
+    the batch: what does not grow with the batch, such as the optimiser's part, is then counted once.
     """
 
     def timed(size: int) -> float:
@@ -41,16 +41,37 @@ def step_seconds(step: Callable[[int], None], batch: int, budget: float, device:
         return time.perf_counter() - start
 
     deadline = time.perf_counter() + budget
-    size = warm_up(step, batch)
-    found = [timed(size)]
-    left = deadline - time.perf_counter()
-    larger = min(batch, int(size * left / found[0] / 3))
-    if larger > size:
-        step(larger)  # its first time is slower: memory is found, kernels are chosen
-        size, found = larger, [timed(larger)]
-    while time.perf_counter() < deadline:
-        found.append(timed(size))
-    return statistics.median(found) * batch / size
+    small = warm_up(step, batch)
+    first = timed(small)
+    large = larger(small, batch, first, deadline - time.perf_counter())
+    if large > small:
+        step(large)  # its first time is slower: memory is found, kernels are chosen
+    times: dict[int, list[float]] = {size: [] for size in ((large,) if large == batch else (small, large))}
+    times.get(small, []).append(first)
+    while not times[large] or time.perf_counter() < deadline:
+        for size, seconds in times.items():
+            seconds.append(timed(size))
+    return on_line({size: statistics.median(seconds) for size, seconds in times.items()}, batch)
+
+
+def larger(small: int, batch: int, seconds: float, left: float) -> int:
+    """A larger part of the batch than `small`, a step on which takes `seconds`: twice as large, so that one can tell
+    what grows, or more where a step on it takes no more than a third of the seconds that are left."""
+    affordable = int(small * left / seconds / 3) if seconds else batch
+    return min(batch, max(2 * small, affordable))
+
+
+def on_line(seconds: Mapping[int, float], batch: int) -> float:
+    """Seconds of a batch on the line through those of two parts, or what was timed if that was the whole batch.
+
+    Neither the fixed cost nor that of a sample is below nothing, whatever noise there was.
+    """
+    if batch in seconds:
+        return seconds[batch]
+    (small, low), (large, high) = sorted(seconds.items())
+    each = max(0.0, high - low) / (large - small)
+    each = min(each, high / large)  # steeper would have a fixed cost below nothing
+    return high + each * (batch - large)
 
 
 def warm_up(step: Callable[[int], None], batch: int) -> int:
@@ -67,8 +88,8 @@ def warm_up(step: Callable[[int], None], batch: int) -> int:
 
 
 def human(seconds: float) -> str:
-    """A duration in the largest unit of which there are two: `41 days`."""
+    """A duration in the largest unit of which there are two, to two digits: `3.2 days`."""
     for unit, length in UNITS:
-        if seconds >= 2 * length:
-            return f"{seconds / length:,.0f} {unit}"
+        if (count := seconds / length) >= 2:
+            return f"{count:.2g} {unit}" if count < 9.95 else f"{count:,.0f} {unit}"
     return f"{seconds:.0f} seconds" if seconds >= 1.5 else "1 second"

@@ -55,9 +55,9 @@ class Laboratory:
         self.folder = StudyFolder(results / study.name)
         self.runs = expand(study, presets())
         self.stock = Stock(study)
-        self.extraction = build(Extraction, study.features, f"{study.name}: features")
+        self.extraction = build(Extraction, study.features, f"{study.said_in('features')}: features")
         self.probes: dict[str, Probe] = {
-            name: build(registry.find("evaluate.probes", name), node, f"{study.name}: probes: {name}")
+            name: build(registry.find("evaluate.probes", name), node, f"{study.said_in('probes')}: probes: {name}")
             for name, node in study.probes.items()
         }
         for name in study.figures:
@@ -65,7 +65,7 @@ class Laboratory:
         check_claims(study, self.runs)
         device_for(study.device)
         check_choice("precision", study.precision, PRECISIONS)
-        self.compute = build(Compute, study.compute, f"{study.name}: compute")
+        self.compute = build(Compute, study.compute, f"{study.said_in('compute')}: compute")
         self.loggers = Loggers(study.loggers, study.name)
         for run in self.runs:
             self.stock.image(run)
@@ -116,7 +116,7 @@ class Laboratory:
         for number, plan in enumerate(todo, 1):
             reporter.begin(number, len(todo), f"{plan.run.label}, seed {plan.run.seed}", plan.run.place)
             record = self.run_one(plan, reporter)
-            reporter.end(record)
+            reporter.end(record, self.main_evaluation(record))
         return bool(todo) or self.folder.index.read_bytes() != before
 
     def notes(self) -> list[str]:
@@ -210,6 +210,11 @@ class Laboratory:
             for name, probe in wanted.items()
         ]
 
+    def main_evaluation(self, record: dict[str, Any]) -> dict[str, Any] | None:
+        """What the study's first probe found; a record may hold those of other probes and settings besides."""
+        keys = [self.probe_key(name) for name in self.probes][:1]
+        return next((e for e in record["evaluations"] if e["key"] in keys), None)
+
     def probe_key(self, name: str) -> str:
         """Names a probe with its settings and its data, so that a changed one is measured anew."""
         facts = [name, asdict(self.probes[name]), asdict(self.extraction), self.labelled.fingerprint]
@@ -235,7 +240,7 @@ class Laboratory:
             "study": study.name,
             "title": study.title,
             "question": study.question,
-            "command": study.command,
+            "command": self.folder.made_by(study.command),
             "scale": study.scale,
             "image": image_facts(image),
             "probe_data": {
@@ -280,6 +285,7 @@ class Laboratory:
                 "backbone": {"name": run.backbone_name, **plain(asdict(run.backbone))},
                 "view": {"name": run.view_name, **plain(asdict(run.view))},
                 "corpus": plain(asdict(run.recipe)) if run.cropped else None,
+                "full": asdict(run.full) if run.data == "full" else None,
             },
             "probe_data": {
                 "asked": self.study.probe_data.name,

@@ -1,19 +1,20 @@
 """What a study says: rows, sweeps and seeds, and the runs that they expand to."""
 
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from augstudy.augment.views.base import View
 from augstudy.core import registry
 from augstudy.core.build import build, settings
-from augstudy.core.errors import UserError, nearest
+from augstudy.core.errors import UserError, culprit, nearest
+from augstudy.core.store import digest
 from augstudy.data.corpus import Recipe
 from augstudy.learn.backbones.base import Backbone
 from augstudy.learn.methods.base import Method
-from augstudy.study.regimes import CROPPED, Data, Image, Images, regime
-from augstudy.study.sections import SECTIONS, STANDARD, as_sections, check_methods, family, named, view_of
+from augstudy.study.grid import check_lists, distinct, grid
+from augstudy.study.regimes import CROPPED, Data, Full, Image, Images, regime
+from augstudy.study.sections import SECTIONS, STANDARD, as_sections, check_keys, check_methods, family, named, view_of
 
 __all__ = ["Run", "Study", "expand"]
 
@@ -32,6 +33,7 @@ class Study:
         seeds: repetitions.
         method, backbone, view, corpus: sections for all rows.
         methods: method name -> sections for its rows.
+        full: how much of the labelled set `data: full` trains on (see `Full`).
         features: how features are read (see `Extraction`).
         probes: probe name -> its settings.
         figures: what is drawn.
@@ -41,7 +43,7 @@ class Study:
         compute: how training is computed (see `Compute`).
         loggers: where training curves go (see `Loggers`).
         overrides: dotted key -> value, from the command line; they beat everything else.
-        command: what was typed to run it.
+        file, typed, command: for errors and for people: the study's file, the other overrides, and all that was typed.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Study:
     view: dict[str, Any] = field(default_factory=dict)
     corpus: dict[str, Any] = field(default_factory=dict)
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    full: dict[str, Any] = field(default_factory=dict)
     features: dict[str, Any] = field(default_factory=dict)
     probes: dict[str, dict[str, Any]] = field(default_factory=lambda: {"linear": {}})
     figures: tuple[str, ...] = ()
@@ -67,7 +70,15 @@ class Study:
     compute: dict[str, Any] = field(default_factory=dict)
     loggers: tuple[str, ...] = ("csv", "tensorboard")
     overrides: dict[str, Any] = field(default_factory=dict)
+    file: str = ""
+    typed: tuple[str, ...] = ()
     command: str = ""
+
+    def said_in(self, what: str) -> str:
+        """Where an error comes from that begins with its key: the command line, or else the file."""
+        key = what.split(":")[0].split("[")[0]
+        typed = [text.lstrip("+") for text in self.typed if text.lstrip("+~").startswith(key)]
+        return f"override {typed[0]!r}" if typed else self.file or self.name
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,7 @@ class Run:
         data: "none", "single_image", "images" or "full".
         image: its image, for "single_image".
         images: which ones, for "images".
+        full: how many, for "full".
         seed: repetition.
         axes: sweep key -> value.
     """
@@ -97,6 +109,7 @@ class Run:
     seed: int
     axes: dict[str, Any]
     images: Images | None = None
+    full: Full = field(default_factory=Full)
 
     @property
     def place(self) -> str:
@@ -126,12 +139,9 @@ class Run:
             facts |= {} if self.view_name == STANDARD else {"family": self.view_name}
         if self.cropped:
             facts["corpus"] = asdict(self.recipe)
+        if self.data == "full" and self.full.count:  # all of them go unnamed, as before there was a choice
+            facts["full"] = asdict(self.full)
         return facts
-
-    @property
-    def samples(self) -> int:
-        """Crops seen in training, if the source is a corpus."""
-        return self.recipe.count * self.method.epochs
 
 
 def expand(study: Study, presets: Mapping[str, Mapping[str, Any]]) -> list[Run]:
@@ -143,36 +153,43 @@ def expand(study: Study, presets: Mapping[str, Mapping[str, Any]]) -> list[Run]:
     Raises:
         UserError: any setting of any row that is unknown, of a wrong type or out of range; names row and key.
     """
-    _check_lists(study)
+    try:
+        return _expanded(study, presets)
+    except UserError as error:
+        raise error.at(_to_blame(error.what, study, presets)) from None
+
+
+def _expanded(study: Study, presets: Mapping[str, Mapping[str, Any]]) -> list[Run]:
+    check_lists([row.get("label") for row in study.rows], study.seeds, study.sweep)
     check_methods(study.method, study.methods)
     rows = [_Row.of(row, number, study) for number, row in enumerate(study.rows)]
-    _check_keys([*study.sweep, *study.overrides], rows)
+    families = {name for row in rows for name in row.families}
+    check_keys([*study.sweep, *study.overrides], {row.method for row in rows}, families)
     runs = []
     for row in rows:
-        axes = {key: values for key, values in study.sweep.items() if row.takes(key)}
-        for point in itertools.product(*axes.values()):
-            chosen = dict(zip(axes, point, strict=True))
-            parts = row.build(study, presets, chosen)
-            runs += [Run(**parts, seed=seed, axes=chosen) for seed in study.seeds]
+        points = grid({key: values for key, values in study.sweep.items() if row.takes(key)})
+        built = [Run(**row.build(study, presets, axes), seed=study.seeds[0], axes=axes) for axes in points]
+        kept = distinct(points, [digest(run.identity(repr(run.image), study.precision)) for run in built])
+        runs += [replace(built[number], seed=seed, axes=axes) for number, axes in kept for seed in study.seeds]
     return runs
 
 
-def _check_lists(study: Study) -> None:
-    if not study.rows:
-        raise UserError("rows: the list is empty", "Give at least one row: {label: ..., method: ...}.")
-    if not study.seeds:
-        raise UserError("seeds: the list is empty", "Give at least one seed, such as [0].")
-    if any(seed < 0 for seed in study.seeds):
-        raise UserError(f"seeds: {list(study.seeds)} has a negative one", "Use whole numbers from 0 on.")
-    if len(set(study.seeds)) < len(study.seeds):
-        raise UserError(f"seeds: {list(study.seeds)} has one twice", "List each seed once.")
-    for key, values in study.sweep.items():
-        if not values:
-            raise UserError(f"sweep: {key} has no values", f"Give at least one, such as {key}: [1], or leave it out.")
-    labels = [row.get("label") for row in study.rows]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise UserError(f"rows: two rows are labelled {label!r}", "Give each row a label of its own.")
+def _to_blame(what: str, study: Study, presets: Mapping[str, Mapping[str, Any]]) -> str:
+    """What makes a study fail: an override, a sweep, or else what its file says."""
+    if key := _guilty("overrides", study, presets):
+        return f"override {key}={study.overrides[key]}"
+    key = _guilty("sweep", replace(study, overrides={}), presets)
+    return f"sweep of {key}" if key else study.said_in(what)
+
+
+def _guilty(name: str, study: Study, presets: Mapping[str, Mapping[str, Any]]) -> str | None:
+    said: Mapping[str, Any] = getattr(study, name)
+
+    def attempt(keys: Sequence[str]) -> list[Run]:
+        some: dict[str, Any] = {name: {key: said[key] for key in keys}}
+        return _expanded(replace(study, **some), presets)
+
+    return culprit(list(said), attempt)
 
 
 @dataclass(frozen=True)
@@ -214,14 +231,15 @@ class _Row:
         families = late if late[0] else [view_of(layers, where)[0]]
         return cls(where, row["label"], name, data, image, images, sections, tuple(families))
 
-    def takes(self, key: str) -> bool:
-        """Whether a dotted key such as `method.temperature` is a setting of this row."""
+    def takes(self, key: str, at: Mapping[str, Any] | None = None) -> bool:
+        """Whether a dotted key such as `method.temperature` is a setting of this row, `at` a point of the sweep."""
         section, _, name = key.partition(".")
         method = registry.find("learn.methods", self.method)
         if section == "method":
             return bool(method.trains) and name in settings(method)
         if section == "view":
-            known = {key for each in self.families for key in settings(family(each, self.where))}
+            families = [at["view.name"]] if at and "view.name" in at else self.families
+            known = {key for each in families for key in settings(family(each, self.where))}
             return bool(method.trains) and name in {"name", *known}
         if section == "corpus":
             return self.data in CROPPED
@@ -233,9 +251,10 @@ class _Row:
         self, study: Study, presets: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The parts of this row's runs at one point of the sweep."""
-        preset, own = presets.get(self.method, {}), study.methods.get(self.method, {})
-        layers = [preset, asdict_sections(study, self.takes), own, self.sections]
-        late = as_sections({k: v for k, v in {**study.overrides, **chosen}.items() if self.takes(k)})
+        own = study.methods.get(self.method, {})
+        layers = [presets.get(self.method, {}), asdict_sections(study, self.takes), own, self.sections]
+        said = {**study.overrides, **chosen}
+        late = as_sections({k: v for k, v in said.items() if self.takes(k, said)})
         merged = {
             name: {k: v for layer in [*layers, late] for k, v in layer.get(name, {}).items()} for name in SECTIONS
         }
@@ -254,6 +273,7 @@ class _Row:
             "data": self.data,
             "image": image,
             "images": self.images,
+            "full": build(Full, study.full, "full"),
         }
 
     def _backbone(self, name: str) -> type:
@@ -270,30 +290,3 @@ def asdict_sections(study: Study, takes: Any) -> dict[str, dict[str, Any]]:
         name: {k: v for k, v in getattr(study, name).items() if name != "method" or takes(f"method.{k}")}
         for name in SECTIONS
     }
-
-
-def _check_keys(keys: Sequence[str], rows: Sequence[_Row]) -> None:
-    """Each dotted key must be a setting of some row: a misspelt one would otherwise be dropped in silence."""
-    for key in keys:
-        section, _, name = key.partition(".")
-        known = _known(section, rows)
-        if known is None:
-            raise UserError(f"unknown key {key!r}", nearest(section, (*SECTIONS, "image")))
-        if name not in known:
-            what = f"no method of this study has the setting {key!r}" if section == "method" else f"unknown key {key!r}"
-            raise UserError(what, nearest(key, [f"{section}.{k}" for k in known]))
-
-
-def _known(section: str, rows: Sequence[_Row]) -> set[str] | None:
-    """Settings that a section has in any row."""
-    if section == "method":
-        methods = [registry.find("learn.methods", row.method) for row in rows]
-        return {name for method in methods if method.trains for name in settings(method)}
-    if section == "backbone":
-        return {"name", "width"} | {
-            s for name in registry.names("learn.backbones") for s in settings(registry.find("learn.backbones", name))
-        }
-    if section == "view":
-        return {"name"} | {key for row in rows for name in row.families for key in settings(family(name, row.where))}
-    parts: dict[str, type] = {"corpus": Recipe, "image": Image}
-    return set(settings(parts[section])) if section in parts else None

@@ -1,12 +1,13 @@
 """Pictures of what a study would train on, with what was done to each, and the passes that it takes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
-from augstudy.data.corpus import Corpus
+from augstudy.augment.graph import Graph
+from augstudy.data.corpus import Corpus, Source
 from augstudy.study.captions import texts
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.stock import Planned
@@ -15,7 +16,8 @@ __all__ = ["caption", "plans", "sheets"]
 
 SHOWN = 24
 
-Sheet = tuple[str, np.ndarray[Any, Any], list[str]]  # label, pictures, a text for each
+Pictures = np.ndarray[Any, Any]
+Sheet = tuple[str, Pictures, list[str]]  # label, pictures, a text for each
 
 
 def trained(laboratory: Laboratory) -> Iterator[Planned]:
@@ -24,18 +26,52 @@ def trained(laboratory: Laboratory) -> Iterator[Planned]:
 
 
 def sheets(laboratory: Laboratory) -> list[Sheet]:
-    """For each row that trains: crops, and two views of each of half as many side by side; (n, h, w, C) in [0, 1]."""
+    """Crops of each corpus, then for each view of it pairs of views of half as many; (n, h, w, C) in [0, 1].
+
+    Rows with the same crops, or the same views of them, share a sheet that names them all.
+    """
     found: list[Sheet] = []
-    for plan in trained(laboratory):
-        source, graph = laboratory.source(plan), plan.run.view.graph()
-        index, half = torch.arange(SHOWN), torch.arange(SHOWN // 2)
-        found.append((f"{plan.run.row}: crops", as_pictures(source.batch(index)), texts(source, index)))
-        sides = [source.view(half, graph, view=v) for v in (0, 1)]
-        told = zip(*(texts(source, half, graph, v) for v in (0, 1)), strict=True)
-        views = as_pictures(torch.stack(sides, 1).flatten(0, 1))
-        tiles = "" if views.shape[-1] == 3 else ", their channels side by side"
-        found.append((f"{plan.run.row}: pairs of views{tiles}", views, [text for pair in told for text in pair]))
+    for corpus in groups(trained(laboratory), seen):
+        source = laboratory.source(corpus[0])
+        found.append((f"{names(corpus)}: crops", *crops(source)))
+        for same in groups(corpus, lambda plan: (plan.run.view_name, repr(plan.run.view))):
+            pictures, told = pairs(source, same[0].run.view.graph())
+            tiles = "" if pictures.shape[-1] == 3 else ", their channels side by side"
+            found.append((f"{names(same)}: pairs of views{tiles}", pictures, told))
     return found
+
+
+def groups(plans: Iterable[Planned], key: Callable[[Planned], Hashable]) -> list[list[Planned]]:
+    """Those together that have the same key, in the order of the first of them."""
+    found: dict[Hashable, list[Planned]] = {}
+    for plan in plans:
+        found.setdefault(key(plan), []).append(plan)
+    return list(found.values())
+
+
+def seen(plan: Planned) -> Hashable:
+    """What names the crops that a run sees."""
+    run = plan.run
+    content = plan.image.sha256 if plan.image else plan.drawn.content if plan.drawn else run.full
+    return run.data, content, run.recipe if run.cropped else None
+
+
+def names(plans: list[Planned]) -> str:
+    return "; ".join(plan.run.row for plan in plans)
+
+
+def crops(source: Source) -> tuple[Pictures, list[str]]:
+    """The first crops of a source, and what was done to each."""
+    index = torch.arange(min(SHOWN, len(source)))
+    return as_pictures(source.batch(index)), texts(source, index)
+
+
+def pairs(source: Source, graph: Graph) -> tuple[Pictures, list[str]]:
+    """Two views of each of the first crops side by side, and what was done to each."""
+    index = torch.arange(min(SHOWN // 2, len(source)))
+    sides = [source.view(index, graph, view=v) for v in (0, 1)]
+    told = zip(*(texts(source, index, graph, v) for v in (0, 1)), strict=True)
+    return as_pictures(torch.stack(sides, 1).flatten(0, 1)), [text for pair in told for text in pair]
 
 
 def plans(laboratory: Laboratory) -> list[tuple[str, str]]:
@@ -57,5 +93,5 @@ def caption(laboratory: Laboratory) -> str:
     return f"Image: {', '.join(used)}. {words}" if used else words
 
 
-def as_pictures(x: torch.Tensor) -> np.ndarray[Any, Any]:  # (B, C, h, w) -> (B, h, w, C)
+def as_pictures(x: torch.Tensor) -> Pictures:  # (B, C, h, w) -> (B, h, w, C)
     return x.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()

@@ -67,24 +67,29 @@ class Reporter:
             line = f"{self.label}: step {done}/{total}, {rate:.1f} steps/s, {left:.0f} s left, {note}"
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def end(self, record: dict[str, Any]) -> None:
-        """A run is over; its last layer's first metric is told, or why it failed."""
+    def end(self, record: dict[str, Any], main: dict[str, Any] | None = None) -> None:
+        """A run is over; the first metric of its main evaluation is told, layer by layer, or why it failed."""
         self.close()
         if record["status"] == "failed":
             self.console.print(f"{self.label}: FAILED, {record['reason']}", markup=False, style="red", soft_wrap=True)
             return
-        last = record["layers"][-1]
-        metrics = [m for e in record["evaluations"][-1:] for m in e["metrics"] if m["metric"] == "top1"]
-        top1 = " ".join(f"{m['layer']} {m['value']:.1f}" for m in metrics) or last
-        self.console.print(
-            f"{self.label}: {record['seconds']:.0f} s, top-1 % {top1}", markup=False, highlight=False, soft_wrap=True
-        )
+        line = f"{self.label}: {record['seconds']:.0f} s{found(main) if main else ''}"
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Take the bar away."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = self.task = None
+
+
+def found(evaluation: dict[str, Any]) -> str:
+    """`, linear top-1 %: conv1 51.3, conv2 53.3`: a probe, its first metric, and that of each layer."""
+    metric = next((m["metric"] for m in evaluation["metrics"]), "")
+    digits, name = (1, "top-1 %") if metric == "top1" else (3, metric)
+    values = [(m["layer"], m["value"]) for m in evaluation["metrics"] if m["metric"] == metric]
+    told = ", ".join(f"{layer} -" if value is None else f"{layer} {value:.{digits}f}" for layer, value in values)
+    return f", {evaluation['probe']} {name}: {told}"
 
 
 class Meter:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from augstudy.core.build import build
+from augstudy.core.build import build, check_range
 from augstudy.core.errors import UserError, nearest
 from augstudy.learn.methods.base import Method
 
-__all__ = ["CROPPED", "Data", "Image", "Images", "regime"]
+__all__ = ["CROPPED", "Data", "Full", "Image", "Images", "regime"]
 
 WORDS = ("none", "single_image", "full")
 CROPPED = ("single_image", "images")  # trained on a corpus of crops
@@ -44,6 +44,17 @@ class Images:
     def count(self) -> int | None:
         """None for all."""
         return None if self.images == "all" else int(self.images)
+
+
+@dataclass(frozen=True)
+class Full:
+    """How many images of the labelled set a row with `data: full` is trained on; all, unless told."""
+
+    count: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.count is not None:
+            check_range("count", self.count, 1)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,11 @@ from augstudy.augment.views.base import View
 from augstudy.core import registry
 from augstudy.core.build import settings
 from augstudy.core.errors import UserError, nearest
+from augstudy.data.corpus import Recipe
+from augstudy.learn.methods.base import Method
+from augstudy.study.regimes import Image
 
-__all__ = ["SECTIONS", "STANDARD", "as_sections", "check_methods", "family", "named", "view_of"]
+__all__ = ["SECTIONS", "STANDARD", "as_sections", "check_keys", "check_methods", "family", "named", "view_of"]
 
 SECTIONS = ("method", "backbone", "view", "corpus")
 STANDARD = "standard"  # the view family of a study that names none
@@ -71,6 +74,38 @@ def check_methods(method: Mapping[str, Any], methods: Mapping[str, Mapping[str, 
     for name, sections in methods.items():
         _check(sections, SECTIONS, f"methods: {name}: unknown key")
         _check(sections.get("method", {}), known[name], f"methods: {name}: method: unknown key")
+
+
+def check_keys(keys: Iterable[str], methods: Iterable[str], families: Iterable[str]) -> None:
+    """Each dotted key must be a setting of some row: a misspelt one would otherwise be dropped in silence.
+
+    Args:
+        methods, families: names of the methods and view families of all rows.
+
+    Raises:
+        UserError: names the key and the nearest right one.
+    """
+    parts = {
+        "method": [part for part in map(_method, methods) if part.trains],
+        "backbone": [registry.find("learn.backbones", name) for name in registry.names("learn.backbones")],
+        "view": [family(name, "rows") for name in families],
+        "corpus": [Recipe],
+        "image": [Image],
+    }
+    for key in keys:
+        section, _, name = key.partition(".")
+        if section not in parts:
+            raise UserError(f"unknown key {key!r}", nearest(section, parts))
+        known = {setting for part in parts[section] for setting in settings(part)}
+        known |= {"name"} if section in ("backbone", "view") else set()
+        if name not in known:
+            what = f"no method of this study has the setting {key!r}" if section == "method" else f"unknown key {key!r}"
+            raise UserError(what, nearest(key, [f"{section}.{k}" for k in known]))
+
+
+def _method(name: str) -> type[Method]:
+    found: type[Method] = registry.find("learn.methods", name)
+    return found
 
 
 def _check(found: Iterable[str], known: Iterable[str], what: str) -> None:

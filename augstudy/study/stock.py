@@ -111,4 +111,4 @@ class Stock:
         if plan.drawn is not None:
             return Corpus(plan.drawn.images, run.recipe, run.seed, device)
         size = self.labelled.train.images(torch.zeros(1, dtype=torch.long)).shape[-1]
-        return Whole(self.labelled.train, size, run.seed, device)
+        return Whole(self.labelled.train, size, run.seed, device, limit=run.full.count)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_json_and_yaml_come_back_as_they_were(tmp_path):
 def test_an_unreadable_file_is_named(tmp_path, read, text, kind):
     path = tmp_path / "broken"
     path.write_text(text)
-    with pytest.raises(UserError, match=f"broken is not readable {kind}") as caught:
+    with pytest.raises(UserError, match=f"broken.* not readable {kind}") as caught:
         read(path)
     assert "\n" not in caught.value.what
     assert caught.value.fix
@@ -111,3 +112,45 @@ def test_a_file_in_the_way_is_found_before_the_work(tmp_path, inside):
         StudyFolder(blocker / inside).require_writable()
     assert "--results DIR" in caught.value.fix
     assert blocker.read_text() == "not a folder"
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "why", "line"),
+    [
+        ("a: 1\nseeds: [0\nb: 2\n", "2:8", "bracket is not closed by line 3", "seeds: [0"),
+        ("rows:\n  - {label: a, b: c\n  - {d: e}\n", "2:5", "bracket is not closed by line 3", "- {label: a, b: c"),
+        ("a: 'x\nb: 1\n", "1:4", "a quote is not closed", "a: 'x"),
+        ("title: What: a question\n", "1:12", "a colon where none may stand", "title: What: a question"),
+        ("a:\n\tb: 1\n", "2:1", "a tab", "b: 1"),
+        ("a: 1\nb: *x\n", "2:4", "no anchor", "b: *x"),
+        ("a: b\n- c\n", "2:1", "does not go on as the lines before it", "- c"),
+        ("a: !!python/name:os.system x\n", "1:4", "breaks YAML's grammar", "a: !!python/name:os.system x"),
+        ("a: 1\nrows: [\n", "2:8", "bracket is not closed", "rows: ["),
+        ("a: {b: c", "1:4", "bracket is not closed by line 1", "a: {b: c"),
+    ],
+)
+def test_a_slip_in_yaml_is_shown_by_line_and_column(tmp_path, text, where, why, line):
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_yaml(path)
+    assert caught.value.what.startswith(f"{path}:{where}: not readable YAML: ")
+    assert why in caught.value.what
+    assert caught.value.fix == f"Mend this line: {line}"
+
+
+def test_bytes_that_are_no_text_are_no_yaml(tmp_path):
+    path = tmp_path / "study.yaml"
+    for content, why in ((b"a: \xff", "not text in UTF-8"), (b"a: \x01", "characters that YAML does not know")):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=why) as caught:
+            read_yaml(path)
+        assert len(str(caught.value).splitlines()) == 2
+
+
+def test_the_usual_command_names_a_results_folder_that_is_not_the_usual_one(tmp_path):
+    assert StudyFolder(Path("results/jitter")).made_by() == "augstudy run studies/jitter.yaml"
+    other = StudyFolder(tmp_path / "jitter")
+    assert other.made_by("augstudy run x.yaml") == f"augstudy run x.yaml --results {tmp_path}"
+    with pytest.raises(UserError, match=f"no results of study 'jitter' in {tmp_path}"):
+        other.require_results()

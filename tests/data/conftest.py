@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from augstudy.data import images
+from augstudy.data import catalogue
 
 REAL_DATA = os.environ.get("AUGSTUDY_DATA", "")
 
@@ -19,7 +19,7 @@ def away_from_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.delenv("AUGSTUDY_DATA", raising=False)
     monkeypatch.setenv("AUGSTUDY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(images, "download", refuse)
+    monkeypatch.setattr(catalogue, "download", refuse)
 
 
 @pytest.fixture(autouse=True)

@@ -13,12 +13,14 @@ import torch
 from PIL import Image
 
 from augstudy.core.errors import UserError
+from augstudy.data import catalogue as book
 from augstudy.data import images
-from augstudy.data.images import catalogue, fetch_image, find_image, load_image
+from augstudy.data.catalogue import catalogue, data_folder, fetch_image
+from augstudy.data.images import find_image, load_image
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8)
-DOWNLOAD = images.download  # before the room's fixture replaces it
+DOWNLOAD = book.download  # before the room's fixture replaces it
 
 
 def saved(path: Path, image: Image.Image, **options: object) -> Path:
@@ -181,6 +183,24 @@ def test_mistakes_are_errors_whatever_the_fallback():
         find_image("no/such.png", fallback="chelsea")
 
 
+def test_names_are_listed_as_they_are_spelled():
+    with pytest.raises(UserError) as error:
+        find_image("zzzz")
+    assert error.value.fix.startswith("Known: A, B, astronaut, brick")
+    with pytest.raises(UserError, match="Did you mean 'A'"):
+        find_image("a")
+
+
+def test_a_data_folder_that_is_not_there_is_an_error(monkeypatch, tmp_path):
+    assert data_folder() is None
+    monkeypatch.setenv("AUGSTUDY_DATA", str(tmp_path))
+    assert data_folder() == tmp_path
+    monkeypatch.setenv("AUGSTUDY_DATA", str(tmp_path / "gone"))
+    with pytest.raises(UserError, match="AUGSTUDY_DATA") as error:
+        find_image("A", fallback="chelsea")
+    two_lines(error, str(tmp_path / "gone"))
+
+
 def test_offline_uses_the_fallback_and_says_so():
     used = find_image("A", fallback="retina")
     assert used.label == "retina (fallback for A)"
@@ -197,7 +217,7 @@ def test_offline_without_fallback_says_how_to_get_it(tmp_path):
 
 
 def test_refused_connection_fails_fast(monkeypatch):
-    monkeypatch.setattr(images, "download", DOWNLOAD)
+    monkeypatch.setattr(book, "download", DOWNLOAD)
     entry = replace(catalogue()[0], url="http://127.0.0.1:9/img_a.jpg")  # the discard port: nobody listens
     with pytest.raises(UserError, match="refused"):
         fetch_image(entry)
@@ -212,21 +232,21 @@ def test_connection_that_breaks_off_is_an_ordinary_failure(monkeypatch):
         DOWNLOAD("http://example.invalid/")
 
 
-def named(content: bytes) -> images.NamedImage:
+def named(content: bytes) -> book.NamedImage:
     return replace(catalogue()[0], sha256=hashlib.sha256(content).hexdigest())
 
 
 def test_download_is_checked_then_kept(monkeypatch, tmp_path):
     monkeypatch.setattr(images, "IMAGES", (named(jpeg_bytes()),))
-    monkeypatch.setattr(images, "download", lambda url: jpeg_bytes())
+    monkeypatch.setattr(book, "download", lambda url: jpeg_bytes())
     used = find_image("A")
     assert used.path == tmp_path / "cache" / "images" / "image_a.jpg"
-    monkeypatch.setattr(images, "download", lambda url: pytest.fail("downloaded twice"))
+    monkeypatch.setattr(book, "download", lambda url: pytest.fail("downloaded twice"))
     assert find_image("A") == used
 
 
 def test_download_with_the_wrong_checksum_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(images, "download", lambda url: b"<html>log in to this hotel</html>")
+    monkeypatch.setattr(book, "download", lambda url: b"<html>log in to this hotel</html>")
     with pytest.raises(UserError, match="what came has sha256"):
         find_image("A")
     assert find_image("A", fallback="retina").name == "retina"

@@ -45,6 +45,7 @@ def study_index(lines: tuple[Line, ...], seeds: tuple[int, ...], values: tuple[A
         "study": "synthetic",
         "title": "What one image teaches, layer by layer (synthetic numbers)",
         "question": "How far does one image go?",
+        "command": "augstudy run studies/synthetic.yaml",
         "scale": "laptop",
         "image": {"asked": "A", "used": "retina", "label": image, "credit": "a made-up photographer, CC0"},
         "probe_data": {

@@ -7,7 +7,9 @@ import pytest
 from rich.console import Console
 
 from augstudy.core.store import StudyFolder, write_yaml
+from augstudy.show import verdicts
 from augstudy.show.base import load
+from augstudy.show.claims import read
 from augstudy.show.table import rich_table, write
 
 from .synthetic import LINES, failed, records_of, study_index, write_study
@@ -63,9 +65,39 @@ def test_a_claim_that_was_not_judged_says_why(tmp_path):
     folder = write_study(StudyFolder(tmp_path), index, records)
     write(load(folder))
     assert "not shown" in section(folder)
-    assert r"- Not judged: teaching \| helps (supervised, seed 2: failed, loss became NaN at epoch 3)." in section(
-        folder
-    )
+    said = section(folder)
+    assert r"- Not judged (supervised, seed 2: failed, loss became NaN at epoch 3): teaching \| helps." in said
+
+
+def test_a_reason_that_claims_share_is_said_once(make):
+    folder = make(study_index(LINES, (0,)) | {"claims": CLAIMS})
+    write(load(folder))
+    assert section(folder).count("1 seed in common") == 1
+    assert "- No claim was judged: 1 seed in common, an interval needs two." in section(folder)
+    console = Console(width=80, file=io.StringIO(), record=True)
+    console.print(rich_table(load(folder)))
+    assert " ".join(console.export_text().split()).count("1 seed in common") == 1
+
+
+def test_claims_that_share_a_reason_stand_behind_it(tmp_path):
+    claims = [claim("one", "supervised"), claim("two", "supervised"), claim("three", LINES[1][0])]
+    index = study_index(LINES, (0, 1, 2)) | {"claims": claims}
+    records = records_of(index)
+    records[index["runs"][-1]["hash"]] = failed(index["runs"][-1])
+    folder = write_study(StudyFolder(tmp_path), index, records)
+    write(load(folder))
+    assert "- Not judged (supervised, seed 2: failed, loss became NaN at epoch 3): one; two." in section(folder)
+
+
+def test_file_and_terminal_show_the_same_verdicts_judged_once(folder, monkeypatch):
+    judged = []
+    monkeypatch.setattr(verdicts, "read", lambda *args: judged.append(args) or read(*args))
+    results = load(folder)
+    write(results)
+    rich_table(results)
+    assert len(judged) == 1
+    write(load(folder))  # other results, read anew
+    assert len(judged) == 2
 
 
 def test_the_file_goes_when_the_claims_go(folder):

@@ -37,6 +37,20 @@ def test_texts_do_not_reach_into_each_other():
     assert not any(text.overlaps(picture) for text in boxes for picture in pictures)
 
 
+def test_a_label_of_many_rows_is_broken_into_lines_above_its_pictures():
+    label = "; ".join(f"row number {i}" for i in range(40))
+    with house():
+        figure = preview_figure("title", "caption", [(label, *SHEETS[0][1:]), SHEETS[1]])
+        figure.draw_without_rendering()
+    part = figure.subfigs[0]
+    assert part.get_suptitle().replace("\n", " ") == label
+    box = part._suptitle.get_window_extent()
+    assert box.x1 <= figure.bbox.x1
+    assert not any(box.overlaps(ax.get_window_extent()) for ax in part.axes if ax.images)
+    assert part.bbox.contains(*box.min)
+    assert part.bbox.contains(*box.max)
+
+
 def test_channels_that_make_no_colour_stand_side_by_side_in_grey():
     rng = np.random.default_rng(0)
     pair = rng.random((1, 5, 4, 2))

@@ -58,6 +58,17 @@ def test_values_of_a_sweep_are_never_averaged(make):
     assert (table["n"] == 2).all()
 
 
+def test_a_row_that_an_axis_does_not_reach_has_a_dash_there(make):
+    index = study_index(LINES[:2], (0, 1), (0.07, 0.2))
+    index["runs"] = index["runs"][:2] + index["runs"][4:]
+    for run in index["runs"][:2]:
+        run["axes"] = {}
+    text = markdown(make(index))
+    assert cells(text, "random")[:2] == ["random", "-"]
+    assert cells(text, "RotNet, 1 image")[:2] == ["RotNet, 1 image", "0.07"]
+    assert cells(text[text.index("## Pretext task") :], "RotNet, 1 image")[1] == "0.07"
+
+
 def test_csv_has_full_precision_and_equal_studies_give_equal_bytes(make):
     first, second = make(where="first/synthetic"), make(where="second/synthetic")
     for folder in (first, second):

@@ -139,6 +139,19 @@ def test_an_open_axis_is_judged_at_each_value_and_a_named_one_there_only(make):
     assert found["side"].tolist()[2] == "RotNet, 1 image, temperature 0.2: conv3, linear"
 
 
+def test_a_row_that_an_axis_does_not_reach_is_found_at_each_of_its_values(make):
+    index = study_index(LINES[:2], (0, 1), (0.07, 0.2))
+    index["runs"] = index["runs"][:2] + index["runs"][4:]
+    for run in index["runs"][:2]:
+        run["axes"] = {}
+    claim = about(LINES[1][0], "random", **{"method.temperature": 0.2})
+    claim["than"]["method.temperature"] = 0.2
+    found = judge(load(make(index | {"claims": [claim]})))
+    assert found["n"].tolist() == [2]
+    assert found["side"].tolist() == ["RotNet, 1 image, temperature 0.2: conv3, linear"]
+    assert found["than"].tolist() == ["random: conv3, linear"]
+
+
 def test_an_axis_of_lists_is_matched_as_it_is_written(make):
     index = study_index(LINES[:1], (0, 1), ([0.1, 1], [0.5, 1]))
     sides = [{"label": "random", "layer": "conv1", "method.temperature": value} for value in ([0.1, 1], [0.5, 1])]

@@ -46,7 +46,8 @@ def test_claims_of_known_rows_layers_probes_and_axes_pass(write):
         ("{label: rot, layer: conv2, metric: top5}", ["claims[0]: greater", "no metric 'top5'", "'top1'"]),
         ("{label: rot, layer: conv2, view.strength: 2}", ["claims[0]: greater", "view.strength", "0.5"]),
         ("{label: rot, layer: conv2, view.strenght: 0}", ["claims[0]: greater", "'view.strenght'", "'view.strength'"]),
-        ("{label: random, layer: conv2, view.strength: 0}", ["claims[0]: greater", "'random' has no axis"]),
+        ("{label: random, layer: conv2, view.strength: 2}", ["claims[0]: greater", "view.strength", "0.5"]),
+        ("{label: random, layer: conv2, view.strength: 0}", ["claims[0]", "compared with itself"]),
         ("{label: random, layer: conv2}", ["claims[0]", "compared with itself"]),
     ],
 )
@@ -57,6 +58,11 @@ def test_a_mistake_is_named_with_its_place_and_the_nearest_name(write, side, wor
     assert len(str(caught.value).splitlines()) == 2
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_claim_finds_a_row_that_the_axis_it_names_does_not_reach(write):
+    sides = "greater: {label: rot, layer: conv2, view.strength: 0.5}, than: {label: random, view.strength: 0.5}"
+    checked(write(claims(f"{{say: so, {sides}}}", more="sweep: {view.strength: [0, 0.5]}")))
 
 
 def test_a_value_that_both_sides_would_share_compares_nothing(write):

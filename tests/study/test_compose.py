@@ -22,6 +22,14 @@ def test_a_study_is_named_by_its_file_and_another_scale_by_both(write):
     assert compose(write(), ["scale=smoke"]).name == "toy"
 
 
+def test_a_scale_that_is_typed_brings_its_seeds_unless_seeds_are_typed_too(write):
+    path = write("seeds: [0, 1, 2]")
+    assert compose(path).seeds == (0, 1, 2)  # the file beats the scale that it names
+    assert compose(path, ["scale=smoke"]).seeds == (0,)
+    assert compose(path, ["scale=smoke", "seeds=[3, 4]"]).seeds == (3, 4)
+    assert compose(path, ["scale=laptop"]).seeds == (0, 1, 2)  # it has no seeds of its own
+
+
 def test_a_study_without_defaults_has_the_defaults_of_the_class(write):
     study = compose(write(head=""))
     assert study.seeds == (0,)
@@ -134,8 +142,8 @@ def test_every_method_preset_belongs_to_a_method(runs):
         ("image: 3", ["image"]),
         ("image: {nam: A}", ["image", "'name'"]),
         ("probe_data: {name: cifar10, fall: photos}", ["probe_data", "'fallback'"]),
-        ("rows: []", []),  # a key twice
-        ("seeds: [0", ["not readable YAML"]),
+        ("rows: []", [":6:1: not readable YAML: this key stands here a second time"]),
+        ("seeds: [0", [":6:8: not readable YAML", "Mend this line: seeds: [0"]),
     ],
 )
 def test_a_mistake_in_the_file_is_named_with_the_file(write, text, words):
@@ -165,8 +173,8 @@ def test_a_file_that_holds_no_mapping_is_no_study(tmp_path, content):
     ("head", "words"),
     [
         ("defaults: 3\n", ["defaults"]),
-        ("defaults: [/nothing, _self_]\n", ["nothing"]),
-        ("defaults: [/study, /scale: nothing, _self_]\n", ["nothing", "gpu, laptop, paper, smoke"]),
+        ("defaults: [/nothing, _self_]\n", ["toy.yaml: defaults: there is no 'nothing'", "/scale: laptop"]),
+        ("defaults: [/study, /scale: smok, _self_]\n", ["toy.yaml: scale: unknown scale 'smok'", "mean 'smoke'"]),
     ],
 )
 def test_defaults_that_are_not_there_are_named(write, head, words):
@@ -185,7 +193,9 @@ def test_a_missing_file_or_a_folder_is_no_study(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("scale=enormous", ["enormous", "smoke"]),
+        ("scale=enormous", ["override 'scale=enormous': unknown scale", "Known: gpu, laptop, paper, smoke"]),
+        ("seeds=[a]", ["override 'seeds=[a]': seeds has 'a'"]),
+        ("features=3", ["override 'features=3': features is 3"]),
         ("sedes=[0]", ["sedes", "'seeds'"]),
         ("metod.lr=1", ["metod.lr", "'method'"]),
         ("+foo=1", ["foo"]),
@@ -209,6 +219,23 @@ def test_a_mistake_in_an_override_is_named(write, text, words):
     with pytest.raises(UserError) as caught:
         compose(path, [text])
     two_lines(caught, *words)
+
+
+def test_a_mistake_of_the_file_is_not_blamed_on_an_override(write):
+    path = write("figures: 3")
+    with pytest.raises(UserError) as caught:
+        compose(path, ["seeds=[4]"])
+    assert caught.value.what == f"{path}: figures is 3, not a list"
+
+
+def test_a_sweep_can_be_typed_as_a_study_writes_it(write):
+    assert compose(write(), ["sweep={method.lr: [0.1, 0.2]}"]).sweep == {"method.lr": [0.1, 0.2]}
+
+
+def test_a_scale_can_only_replace_one(write):
+    with pytest.raises(UserError) as caught:
+        compose(write(head=""), ["scale=smoke"])
+    two_lines(caught, "override 'scale=smoke'", "has no scale to replace", "/scale: laptop")
 
 
 def test_what_a_study_says_for_all_rows_beats_what_its_scale_says_for_one_method(runs):

@@ -126,6 +126,35 @@ def test_substitutions_are_said(write, tmp_path):
     assert index["probe_data"]["label"] == "photos (fallback for cifar10)"
 
 
+def test_the_command_that_makes_it_again_says_where_the_results_lie(write, tmp_path):
+    study = compose(write(HERE), ["seeds=[1]"])
+    command = f"augstudy run {tmp_path / 'toy.yaml'} 'seeds=[1]'"
+    assert Laboratory(study, Path("results")).index()["command"] == command
+    other = Laboratory(study, tmp_path / "my results").index()["command"]
+    assert other == f"{command} --results '{tmp_path}/my results'"
+
+
+def test_a_typed_setting_that_is_wrong_is_blamed_on_what_was_typed(write, tmp_path):
+    with pytest.raises(UserError, match=r"override 'features\.trian=3': features: unknown key 'trian'"):
+        lab(write, tmp_path, "", "features.trian=3")
+    with pytest.raises(UserError, match=r"toy\.yaml: features: unknown key 'trian'"):
+        lab(write, tmp_path, "features: {trian: 3}", "seeds=[1]")
+
+
+def test_smoke_trains_on_a_part_of_the_labelled_set(write, tmp_path):
+    row = "rows: [{label: top, method: supervised}]\n"
+    text = "image: {name: hubble}\nprobe_data: {name: photos, settings: {train_per_class: 50, test_per_class: 5}}\n"
+    sources = [
+        laboratory.source(laboratory.planned[0])
+        for more in ("", "full: {count: 40}", "full: {count: null}")
+        for laboratory in [Laboratory(compose(write(text + more, rows=row)), tmp_path)]
+    ]
+    assert [len(source) for source in sources] == [256 - 25, 40 - 4, 600 - 60]
+    assert [len(source.held_out(1000)) for source in sources] == [25, 4, 60]
+    first = torch.arange(36)
+    assert torch.equal(sources[1].labels(first), sources[2].labels(first))
+
+
 def test_photos_leave_out_the_photograph_that_encoders_see(write, tmp_path):
     assert "hubble" not in lab(write, tmp_path).labelled.classes
     assert "coffee" in lab(write, tmp_path).labelled.classes

@@ -40,6 +40,55 @@ def test_an_axis_multiplies_only_rows_that_have_the_setting():
     assert next(r for r in runs if r.label == "random").axes == {}
 
 
+def test_values_of_an_axis_that_does_not_reach_a_row_are_one_row():
+    """`blur_p` is a setting of one of the two families that are swept over."""
+    sweep = {"view.name": ["standard", "ops"], "view.blur_p": [0, 0.5]}
+    runs = expand(study(sweep=sweep, seeds=(0, 1)), {})
+    assert [(run.axes, run.seed) for run in runs] == [
+        (axes, seed)
+        for axes in (
+            {"view.name": "standard", "view.blur_p": 0},
+            {"view.name": "standard", "view.blur_p": 0.5},
+            {"view.name": "ops"},
+        )
+        for seed in (0, 1)
+    ]
+    assert len({key(run) for run in runs}) == len(runs)
+
+
+def test_values_that_mean_the_same_are_one_row():
+    assert [run.axes for run in expand(study(sweep={"method.lr": [1, 1.0, 2]}), {})] == [
+        {"method.lr": 1},
+        {"method.lr": 2},
+    ]
+    runs = expand(study(sweep={"view.size": [16, 32], "method.epochs": [3, 3]}), {})
+    assert [run.axes for run in runs] == [{"view.size": 16, "method.epochs": 3}, {"view.size": 32, "method.epochs": 3}]
+
+
+def test_images_of_two_names_are_two_rows():
+    runs = expand(study(sweep={"image.name": ["coffee", "hubble"]}), {})
+    assert [run.image.name for run in runs] == ["coffee", "hubble"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"overrides": {"method.epochs": "many", "method.lr": 0.1}}, "override method.epochs=many: rows[0] (one): "),
+        ({"sweep": {"method.lr": [0.1], "method.epochs": ["many"]}}, "sweep of method.epochs: rows[0] (one): "),
+        (
+            {"file": "my.yaml", "method": {"epochs": "many"}, "overrides": {"method.lr": 0.1}},
+            "my.yaml: rows[0] (one): ",
+        ),
+        ({"typed": ("seeds=[-1]",), "seeds": (-1,)}, "override 'seeds=[-1]': seeds: "),
+        ({"typed": ("+rows=[]",), "rows": ()}, "override 'rows=[]': rows: "),
+    ],
+)
+def test_a_mistake_is_blamed_on_what_was_typed_or_else_on_the_file(parts, words):
+    with pytest.raises(UserError) as caught:
+        expand(study(**parts), {})
+    assert caught.value.what.startswith(words)
+
+
 def test_each_layer_of_settings_beats_those_below_it():
     """class < configs/method < study section < methods < row < override < sweep."""
     layers = {
@@ -244,9 +293,19 @@ def test_full_data_does_not_depend_on_the_recipe_of_crops():
     assert key(a) == key(b)
 
 
-def test_samples_are_crops_times_epochs():
-    assert moco_of(method={"epochs": 3}, corpus={"count": 50}).samples == 150
+def test_a_corpus_is_as_large_as_the_published_one_unless_told():
     assert Recipe().count == 1_281_167
+
+
+def test_the_hash_tells_a_part_of_the_labelled_set_from_all_of_it():
+    rows = ({"label": "one", "method": "supervised"}, {"label": "two", "method": "moco"})
+    whole, part = (expand(study(rows=rows, full=full), {}) for full in ({}, {"count": 64}))
+    assert "full" not in whole[0].identity("pixels", "32-true")
+    assert key(part[0]) != key(whole[0])
+    assert key(part[1]) == key(whole[1])  # what reads no labelled set
+    for wrong in ({"cuont": 3}, {"count": 0}, {"count": "many"}):
+        with pytest.raises(UserError, match="count"):
+            expand(study(rows=rows, full=wrong), {})
 
 
 # View families

@@ -18,7 +18,8 @@ from torchvision.transforms.v2 import functional as tv
 from augstudy.core import registry
 from augstudy.core.build import build, settings
 from augstudy.core.errors import Unobtainable, UserError
-from augstudy.data.images import decode_image, sha256_of
+from augstudy.data.catalogue import sha256_of
+from augstudy.data.images import decode_image
 
 __all__ = ["Decoded", "Labelled", "Rows", "Split", "Stored", "fingerprint", "fit", "load", "read_parquet"]
 

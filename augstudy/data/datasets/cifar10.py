@@ -13,8 +13,8 @@ from torchvision.datasets import CIFAR10
 
 from augstudy.core.build import check_range
 from augstudy.core.errors import Unobtainable, UserError
+from augstudy.data.catalogue import cache_folder, data_folder
 from augstudy.data.datasets.base import Decoded, Labelled, Rows, Stored, fingerprint, fit, read_parquet
-from augstudy.data.images import cache_folder, data_folder
 
 __all__ = ["Cifar10"]
 

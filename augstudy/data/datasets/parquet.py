@@ -11,8 +11,8 @@ from torch import Tensor
 
 from augstudy.core.build import check_range
 from augstudy.core.errors import UserError
+from augstudy.data.catalogue import data_folder
 from augstudy.data.datasets.base import Decoded, Labelled, Rows, fingerprint, read_parquet
-from augstudy.data.images import data_folder
 
 __all__ = ["Parquet"]
 

@@ -17,8 +17,9 @@ from augstudy.augment.sampler import Pyramid
 from augstudy.core import rng
 from augstudy.core.build import check_range
 from augstudy.core.errors import UserError, nearest
+from augstudy.data.catalogue import catalogue
 from augstudy.data.datasets.base import Labelled, Stored, fingerprint
-from augstudy.data.images import catalogue, find_image, load_image
+from augstudy.data.images import find_image, load_image
 
 __all__ = ["Photos"]
 

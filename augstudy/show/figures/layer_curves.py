@@ -215,7 +215,8 @@ def _caption(results: Results, table: pd.DataFrame, metric: str) -> str:
     seeds = f"n = {many}" if few == many else f"n = {few} to {many}"
     band = "bands: 95 % t interval of the mean" if many > 1 else "one seed, so no bands"
     probes = list(dict.fromkeys(table["probe"]))
-    what = f"{measure(metric).capitalize()} of {' and '.join(probes)} probe{'s' * (len(probes) > 1)} on frozen layers"
+    name = measure(metric)
+    what = f"{name[:1].upper()}{name[1:]} of {' and '.join(probes)} probe{'s' * (len(probes) > 1)} on frozen layers"
     over = f"mean over seeds, {seeds}" if many > 1 else f"{seeds} seed"
     lines = [f"{what}; {over}; {band}.", results.image_sentence, results.probe_sentence]
     return " ".join(line for line in lines if line)
