@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: study test test-all lint format help
 
 help:
-	@echo "make study     install augstudy into .venv and run studies/single_image_A.yaml (minutes on two cores)"
+	@echo "make study     install augstudy into .venv and run studies/single_image_A.yaml (20 minutes on two cores)"
 	@echo "make test      install augstudy into .venv and run the tests (minutes on two cores)"
 	@echo "make test-all  the tests marked slow or gpu as well"
 	@echo "make lint      ruff check, ruff format --check, mypy"
