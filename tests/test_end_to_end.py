@@ -102,7 +102,7 @@ def test_every_run_says_where_its_numbers_came_from(finished):
             assert facts[key] is not None, key
         assert facts["seconds"] >= 0
         assert {"python", "torch", "kornia", "lightly", "augstudy"} <= facts["versions"].keys()
-        assert set(facts["config"]) == {"method", "backbone", "view", "corpus"}
+        assert set(facts["config"]) == {"method", "backbone", "view", "corpus", "full"}
         assert (facts["image_used"] is None) == (label == "random")
         if label != "random":
             assert facts["image_used"]["used"] == "texture.png"

@@ -242,6 +242,14 @@ class StudyFolder:
         parent = self.path.parent
         return command if parent == RESULTS else f"{command} --results {shlex.quote(str(parent))}"
 
+    def told(self) -> dict[str, Any]:
+        """What study.yaml says of results, so without the command, which is another where a folder was moved to."""
+        try:
+            index = read_yaml(self.index)
+        except (UserError, FileNotFoundError):
+            return {}
+        return {k: v for k, v in index.items() if k != "command"} if isinstance(index, dict) else {}
+
     def require_results(self) -> None:
         """Raises UserError where nothing of a study was ever written."""
         if not self.index.exists():

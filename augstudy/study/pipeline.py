@@ -109,7 +109,7 @@ class Laboratory:
             whether there may be something new to show: something was done, or the study says something else.
         """
         self.folder.require_writable()
-        before = self.folder.index.read_bytes() if self.folder.index.exists() else b""
+        before = self.folder.told()
         write_yaml(self.folder.index, self.index())
         todo = [p for p in self.planned if not self._finished(p)]
         reporter.study(self.study.name, len(self.planned), len(self.planned) - len(todo), self.notes())
@@ -117,7 +117,7 @@ class Laboratory:
             reporter.begin(number, len(todo), f"{plan.run.label}, seed {plan.run.seed}", plan.run.place)
             record = self.run_one(plan, reporter)
             reporter.end(record, self.main_evaluation(record))
-        return bool(todo) or self.folder.index.read_bytes() != before
+        return bool(todo) or self.folder.told() != before
 
     def notes(self) -> list[str]:
         """What to know before anything is trained, one line each: substitutions, and images that no crop shows."""

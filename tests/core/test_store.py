@@ -154,3 +154,14 @@ def test_the_usual_command_names_a_results_folder_that_is_not_the_usual_one(tmp_
     assert other.made_by("augstudy run x.yaml") == f"augstudy run x.yaml --results {tmp_path}"
     with pytest.raises(UserError, match=f"no results of study 'jitter' in {tmp_path}"):
         other.require_results()
+
+
+def test_the_command_is_no_part_of_what_a_study_tells(tmp_path):
+    folder = StudyFolder(tmp_path / "study")
+    assert folder.told() == {}
+    folder.path.mkdir()
+    folder.index.write_text("title: jitter\ncommand: augstudy run studies/jitter.yaml --results elsewhere\n")
+    assert folder.told() == {"title": "jitter"}
+    for broken in ("- a list\n", "title: [\n"):
+        folder.index.write_text(broken)
+        assert folder.told() == {}
