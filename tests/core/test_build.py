@@ -158,17 +158,11 @@ def test_a_wrong_choice_gets_the_nearest_right_one():
         check_choice("area", "unifrom", ("uniform", "log"))
 
 
-@pytest.mark.parametrize("name", registry.names("learn.methods"))
-def test_every_method_refuses_settings_of_another_kind(name):
-    cls = registry.find("learn.methods", name)
-    for key in settings(cls):
-        with pytest.raises(UserError, match=f"{key} must be"):
-            cls(**{key: object()})
-
-
-@pytest.mark.parametrize("name", registry.names("learn.backbones"))
-def test_every_backbone_refuses_settings_of_another_kind(name):
-    cls = registry.find("learn.backbones", name)
+@pytest.mark.parametrize(
+    ("room", "name"), [(room, name) for room in ("learn.methods", "learn.backbones") for name in registry.names(room)]
+)
+def test_every_method_and_backbone_refuses_settings_of_another_kind(room, name):
+    cls = registry.find(room, name)
     for key in settings(cls):
         with pytest.raises(UserError, match=f"{key} must be"):
             cls(**{key: object()})
