@@ -12,7 +12,7 @@ import pytest
 import augstudy
 
 ROOT = Path(augstudy.__file__).parent
-FLOORS = ["core", "augment", "data", "learn", "evaluate", "show", "study", "bench", "cli"]
+FLOORS = ["core", "augment", "data", "learn", "evaluate", "show", "study", "bench", "commands", "cli"]
 NOT_FOR_SHOW = {"augment", "data", "learn", "evaluate"}  # records are all it needs
 FILES = sorted(ROOT.rglob("*.py"))
 MODULES = {".".join(("augstudy", *path.relative_to(ROOT).with_suffix("").parts)): path for path in FILES}

@@ -12,20 +12,19 @@ from lightning_fabric import Fabric
 from augstudy.core import registry
 from augstudy.core.build import build, check_choice
 from augstudy.core.errors import Diverged
-from augstudy.core.store import RunFolder, StudyFolder, digest, read_record, save_array, write_json, write_yaml
+from augstudy.core.store import RunFolder, StudyFolder, read_record, save_array, write_json, write_yaml
 from augstudy.data.corpus import Source
 from augstudy.data.datasets.base import Labelled
 from augstudy.data.device import device_for
 from augstudy.data.images import ImageUsed, load_image
-from augstudy.evaluate.features import Extraction
-from augstudy.evaluate.probes.base import Probe
 from augstudy.learn.backbones.base import Encoder
-from augstudy.learn.checkpoint import load_encoder, save_encoder
+from augstudy.learn.checkpoint import save_encoder
 from augstudy.learn.loggers import Loggers
 from augstudy.learn.loop import Compute
 from augstudy.learn.pretrain import Pretraining
 from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
+from augstudy.study.measurement import Measurement
 from augstudy.study.plan import Study, expand
 from augstudy.study.progress import Reporter
 from augstudy.study.provenance import image_facts, plain, provenance
@@ -55,11 +54,7 @@ class Laboratory:
         self.folder = StudyFolder(results / study.name)
         self.runs = expand(study, presets())
         self.stock = Stock(study)
-        self.extraction = build(Extraction, study.features, f"{study.said_in('features')}: features")
-        self.probes: dict[str, Probe] = {
-            name: build(registry.find("evaluate.probes", name), node, f"{study.said_in('probes')}: probes: {name}")
-            for name, node in study.probes.items()
-        }
+        self.measurement = Measurement.of(study)
         for name in study.figures:
             registry.find("show.figures", name)
         check_claims(study, self.runs)
@@ -116,7 +111,7 @@ class Laboratory:
         for number, plan in enumerate(todo, 1):
             reporter.begin(number, len(todo), f"{plan.run.label}, seed {plan.run.seed}", plan.run.place)
             record = self.run_one(plan, reporter)
-            reporter.end(record, self.main_evaluation(record))
+            reporter.end(record, self.measurement.main(record, self.labelled))
         return bool(todo) or self.folder.told() != before
 
     def notes(self) -> list[str]:
@@ -143,7 +138,7 @@ class Laboratory:
         folder = self.folder.run(plan.key)
         record = read_record(folder.record) if folder.record.exists() else self._train(plan, folder, reporter)
         if record["status"] == "finished":
-            record["evaluations"] += self._evaluate(plan, folder, record)
+            record["evaluations"] += self.measurement.missing(record, folder, self.labelled, self.fabric.device)
             write_json(folder.record, record)
         return dict(record)
 
@@ -195,42 +190,12 @@ class Laboratory:
             crops = source.batch(torch.arange(SHEET)).mul(255).round().byte()
             save_array(folder.crops, crops.permute(0, 2, 3, 1).cpu().numpy())
 
-    def _evaluate(self, plan: Planned, folder: RunFolder, record: dict[str, Any]) -> list[dict[str, Any]]:
-        wanted = self._lacking(record)
-        if not wanted:
-            return []
-        train, test = self.extraction(load_encoder(folder), self.labelled, self.fabric.device)
-        return [
-            {
-                "probe": name,
-                "key": self.probe_key(name),
-                "probe_data": self.labelled.label,
-                "metrics": [asdict(m) for m in probe(train, test)],
-            }
-            for name, probe in wanted.items()
-        ]
-
-    def main_evaluation(self, record: dict[str, Any]) -> dict[str, Any] | None:
-        """What the study's first probe found; a record may hold those of other probes and settings besides."""
-        keys = [self.probe_key(name) for name in self.probes][:1]
-        return next((e for e in record["evaluations"] if e["key"] in keys), None)
-
-    def probe_key(self, name: str) -> str:
-        """Names a probe with its settings and its data, so that a changed one is measured anew."""
-        facts = [name, asdict(self.probes[name]), asdict(self.extraction), self.labelled.fingerprint]
-        return digest(facts)
-
     def _finished(self, plan: Planned) -> bool:
         path = self.folder.run(plan.key).record
         if not path.exists():
             return False
         record = read_record(path)
-        return record["status"] == "failed" or not self._lacking(record)
-
-    def _lacking(self, record: dict[str, Any]) -> dict[str, Probe]:
-        """The probes that a record has no evaluation by."""
-        done = {e["key"] for e in record["evaluations"]}
-        return {name: probe for name, probe in self.probes.items() if self.probe_key(name) not in done}
+        return record["status"] == "failed" or not self.measurement.lacking(record, self.labelled)
 
     def index(self) -> dict[str, Any]:
         """`study.yaml`: what table and figures need to know besides the records."""
@@ -249,10 +214,9 @@ class Laboratory:
                 "label": data.label,
                 "note": data.note,
                 "classes": len(data.classes),
-                "train": min(self.extraction.train or len(data.train), len(data.train)),
-                "test": min(self.extraction.test or len(data.test), len(data.test)),
+                **self.measurement.sizes(data),
             },
-            "probes": [{"name": name, "key": self.probe_key(name)} for name in self.probes],
+            "probes": [{"name": name, "key": self.measurement.key(name, data)} for name in self.measurement.probes],
             "figures": list(study.figures),
             "claims": list(study.claims),
             "notes": self.unseen(),
@@ -291,8 +255,8 @@ class Laboratory:
                 "asked": self.study.probe_data.name,
                 "used": self.labelled.name,
                 "note": self.labelled.note,
-                "features": asdict(self.extraction),
-                "probes": {name: plain(asdict(probe)) for name, probe in self.probes.items()},
+                "features": asdict(self.measurement.extraction),
+                "probes": {name: plain(asdict(probe)) for name, probe in self.measurement.probes.items()},
             },
             **provenance(self.fabric.device, self.study.precision),
         }

@@ -183,7 +183,8 @@ def test_a_probe_is_named_by_its_settings_its_data_and_how_features_are_read(wri
     keys = []
     for text in texts:
         head = HERE if "image" not in text else PHOTOS
-        keys.append(Laboratory(compose(write(head + text)), tmp_path).probe_key("knn"))
+        lab = Laboratory(compose(write(head + text)), tmp_path)
+        keys.append(lab.measurement.key("knn", lab.labelled))
     assert len(set(keys)) == len(keys)
 
 

@@ -43,7 +43,8 @@ def test_a_failed_run_says_why():
 
 def test_the_main_evaluation_is_the_first_named_probes_as_the_study_has_it_now(write, tmp_path):
     lab = Laboratory(compose(write(HERE + "probes: [knn, linear]")), tmp_path)
-    old, mine = evaluation("knn", "outdated", "top1", 1.0), evaluation("knn", lab.probe_key("knn"), "top1", 2.0)
-    linear = evaluation("linear", lab.probe_key("linear"), "top1", 3.0)
-    assert lab.main_evaluation({"evaluations": [linear, old, mine]}) == mine
-    assert lab.main_evaluation({"evaluations": [linear, old]}) is None
+    measurement, data = lab.measurement, lab.labelled
+    old, mine = evaluation("knn", "outdated", "top1", 1.0), evaluation("knn", measurement.key("knn", data), "top1", 2.0)
+    linear = evaluation("linear", measurement.key("linear", data), "top1", 3.0)
+    assert measurement.main({"evaluations": [linear, old, mine]}, data) == mine
+    assert measurement.main({"evaluations": [linear, old]}, data) is None

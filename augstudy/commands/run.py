@@ -1,0 +1,52 @@
+"""`augstudy run`: a study to its table and figures."""
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from augstudy.commands.base import Overrides, ResultsFolder, StudyFile, console
+from augstudy.commands.check import check
+from augstudy.core.store import RESULTS, StudyFolder
+from augstudy.study.written import read_study
+
+__all__ = ["run"]
+
+
+def run(
+    study: StudyFile,
+    overrides: Overrides = None,
+    results: ResultsFolder = RESULTS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be run.")] = False,
+) -> None:
+    """Run a study to its table and figures. Finished runs are kept; a killed study goes on where it stopped.
+
+    Figures are drawn when there is something new to show; `augstudy figures` draws them again.
+    """
+    if dry_run:
+        return check([study], overrides, results, estimate=False)
+    read_study(study)
+    from augstudy.study.compose import compose
+    from augstudy.study.pipeline import Laboratory
+    from augstudy.study.progress import Reporter
+
+    laboratory = Laboratory(compose(study, overrides or []), results)
+    reporter = Reporter(console)
+    try:
+        changed = laboratory.run(reporter)
+    finally:
+        reporter.close()
+    redraw(laboratory.folder, None, keep=not changed)
+    return None
+
+
+def redraw(folder: StudyFolder, only: list[str] | None, keep: bool = False) -> None:
+    """Table and figures of a study, printed and written; with `keep`, figures that are there stay as they are."""
+    from augstudy.show import table as tables
+    from augstudy.show.base import load
+    from augstudy.show.figures.base import draw
+
+    loaded = load(folder)
+    paths = [*tables.write(loaded), *draw(loaded, only, keep)]
+    console.print(tables.rich_table(loaded))
+    console.print(f"results in {escape(str(folder.path))}: {', '.join(escape(p.name) for p in paths)}", soft_wrap=True)
