@@ -8,7 +8,7 @@ import numpy as np
 from augstudy.show.base import Results
 from augstudy.show.style import GREY, INK, LINE, SMALL, line_look
 
-__all__ = ["Look", "label_height", "looks", "spaced"]
+__all__ = ["Look", "label_height", "looks", "reference", "spaced"]
 
 
 class Look(NamedTuple):
@@ -20,6 +20,11 @@ class Look(NamedTuple):
 
 
 _REFERENCES = {"random": Look(GREY, ".", ":"), "supervised": Look(INK, ".", "--")}
+
+
+def reference(method: str) -> Look | None:
+    """The look of rows that others are compared with, `random` and `supervised`; None for any other method."""
+    return _REFERENCES.get(method)
 
 
 def looks(results: Results) -> dict[tuple[Any, ...], Look]:

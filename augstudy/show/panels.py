@@ -28,7 +28,7 @@ def panels(
         titles: one a panel; long ones are broken into lines.
         width: inches.
     """
-    across = min(columns, len(titles))
+    across = 2 if len(titles) == 4 else min(columns, len(titles))
     down = math.ceil(len(titles) / across)
     names, side_by_side, high = _key_size(list(key), width)
     heads = [wrapped(head, width / across - 0.6, SMALL + 0.5) for head in titles]

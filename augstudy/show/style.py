@@ -17,7 +17,20 @@ from matplotlib.textpath import text_to_path
 
 from augstudy.core.store import replacing
 
-__all__ = ["GREY", "INK", "KINDS", "LINE", "SMALL", "despine", "house", "line_look", "page", "save", "wrapped"]
+__all__ = [
+    "GREY",
+    "INK",
+    "KINDS",
+    "LINE",
+    "SMALL",
+    "around",
+    "despine",
+    "house",
+    "line_look",
+    "page",
+    "save",
+    "wrapped",
+]
 
 SMALL, TITLE = 8.0, 10.0  # points; nothing in a figure is smaller than SMALL
 LINE = 1.3 / 72  # inches from line to line for each point of the letters
@@ -97,6 +110,11 @@ def _boxes_for_strange_letters() -> Iterator[None]:
         yield
 
 
+def around(title: int, caption: int) -> tuple[float, float]:
+    """Inches that a title of some lines takes up at the top of a page, and a caption at its foot."""
+    return title * TITLE * LINE + 2 * _MARGIN, caption * SMALL * LINE + 2 * _MARGIN
+
+
 def page(title: str, caption: str, width: float, body: float) -> Figure:
     """An empty figure with its title above and its caption below; axes added to it fill the room between.
 
@@ -106,8 +124,7 @@ def page(title: str, caption: str, width: float, body: float) -> Figure:
     """
     text = width - 2 * _MARGIN
     title, caption = wrapped(title, text, TITLE, "bold"), wrapped(caption, text)
-    above = (title.count("\n") + 1) * TITLE * LINE + 2 * _MARGIN
-    below = (caption.count("\n") + 1) * SMALL * LINE + 2 * _MARGIN
+    above, below = around(title.count("\n") + 1, caption.count("\n") + 1)
     height = above + body + below
     figure = Figure(figsize=(width, height))
     left = _MARGIN / width

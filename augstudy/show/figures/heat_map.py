@@ -16,7 +16,7 @@ from augstudy.show.table import measure
 
 __all__ = ["HeatMap"]
 
-_ACROSS = 3  # maps side by side
+_ACROSS = 4  # maps side by side: those of a label's layers
 _CELL = 0.27  # inches that a cell is high
 _PRINTED = 0.34  # inches that a cell must be wide to hold its number
 
@@ -78,9 +78,9 @@ def _drawn(
     unit: str,
     width: float,
 ) -> Figure:
-    across = min(_ACROSS, len(maps))
-    down = -(-len(maps) // across)
     labels = {label for label, _ in maps}
+    across = min(_ACROSS, len(maps) // len(labels))
+    down = -(-len(maps) // across)
     side = width / across - 0.55
     heads = [wrapped(f"{label}: {layer}" if len(labels) > 1 else layer, side, SMALL + 0.5) for label, layer in maps]
     high = len(ticks[1]) * _CELL + (max(head.count("\n") for head in heads) + 1) * SMALL * LINE + 0.75

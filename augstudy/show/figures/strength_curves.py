@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from augstudy.show.base import Results, Row
 from augstudy.show.figures.base import NothingToShow
-from augstudy.show.looks import looks
+from augstudy.show.looks import Look, reference
 from augstudy.show.panels import curve, panels
 from augstudy.show.scores import scores, spread_said, told
-from augstudy.show.style import house
+from augstudy.show.style import house, line_look
 from augstudy.show.table import measure
 
 __all__ = ["StrengthCurves"]
@@ -43,8 +43,7 @@ class StrengthCurves:
             raise NothingToShow(f"no run has a {self.metric} value", f"Finish the study first: {results.command}")
         layers = [layer for layer in results.layers if layer in set(table["layer"])]
         lines = _lines(results, table)
-        look = looks(results)
-        key = {label: look[rows[0].key] for label, rows in lines.items()}
+        key = _looks(lines)
         caption = told(results, self.metric, table["probe"].iloc[0], spread_said(table["n"], "bands"))
         places = _places([row.values[0] for row in results.rows])
         with house():
@@ -77,6 +76,14 @@ def _lines(results: Results, table: pd.DataFrame) -> dict[str, list[Row]]:
         if row.key in there:
             lines.setdefault(row.label, []).append(row)
     return lines
+
+
+def _looks(lines: dict[str, list[Row]]) -> dict[str, Look]:
+    """A look a label: here all rows of a label are one line, so colours are not spent on each of them."""
+    others = [label for label, rows in lines.items() if not rows[0].is_reference]
+    return {
+        label: reference(rows[0].method) or Look(*line_look(others.index(label)), "-") for label, rows in lines.items()
+    }
 
 
 def _places(values: list[Any]) -> dict[Any, float]:
