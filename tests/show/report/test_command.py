@@ -49,7 +49,7 @@ def test_studies_are_put_side_by_side(clone, tmp_path):
 
 
 def test_one_page_for_two_studies_is_refused_unless_they_are_compared(clone, tmp_path):
-    with pytest.raises(UserError, match="--out .* is one page, and there are 2 studies"):
+    with pytest.raises(UserError, match=r"--out .* is one page, and there are 2 studies"):
         call("report", clone.path, clone.path, "--out", tmp_path / "page.html")
 
 
