@@ -16,7 +16,7 @@ import json
 import os
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,16 +31,15 @@ __all__ = [
     "RESULTS",
     "RunFolder",
     "StudyFolder",
+    "checked_record",
     "digest",
     "not_yaml",
     "read_json",
     "read_record",
-    "read_records",
     "read_yaml",
     "replacing",
     "save_array",
     "write_json",
-    "write_records",
     "write_text",
     "write_yaml",
 ]
@@ -111,28 +110,11 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is not JSON, or lacks what every record has.
     """
-    return _checked(read_json(path), str(path))
+    return checked_record(read_json(path), str(path))
 
 
-def read_records(path: Path) -> dict[str, dict[str, Any]]:
-    """The records that `write_records` put in one file, by hash; none where there is no file.
-
-    Raises:
-        UserError: the file is not JSON, or one of its records lacks what every record has.
-    """
-    found = read_json(path) if path.exists() else {}
-    if not isinstance(found, dict):
-        raise UserError(f"{path} holds no records by hash", "Delete this file and run the study again.")
-    return {key: _checked(record, f"{path}: {key}") for key, record in found.items()}
-
-
-def write_records(path: Path, records: Mapping[str, dict[str, Any]]) -> None:
-    """Write records into one file or nothing, a line each, so that a change of one run is a change of one line."""
-    lines = [f"{json.dumps(key)}: {json.dumps(record, ensure_ascii=False)}" for key, record in records.items()]
-    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
-
-
-def _checked(record: Any, where: str) -> dict[str, Any]:
+def checked_record(record: Any, where: str) -> dict[str, Any]:
+    """Raises UserError when a value lacks what every record has."""
     missing = [key for key in RECORDED if not isinstance(record, dict) or key not in record]
     if missing:
         what = f"{where} is no record of a run: it has no {', '.join(missing)}"

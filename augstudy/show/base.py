@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from augstudy.core.errors import UserError
-from augstudy.core.store import StudyFolder, read_record, read_records, read_yaml
+from augstudy.core.records import read_records
+from augstudy.core.store import StudyFolder, read_yaml
 
 __all__ = ["REFERENCES", "Results", "Row", "load"]
 
@@ -57,7 +58,7 @@ class Results:
         index: study.yaml.
         frame: one measured value a line; columns study, label, method, data, image, each sweep axis, seed, layer,
             probe, probe_data, metric, value; ordered by row, seed, layer depth, probe.
-        records: record.json, or the same out of records.json, of the runs that ended, finished or failed, by hash.
+        records: record.json of the runs that ended, finished or failed, by run hash.
     """
 
     folder: StudyFolder
@@ -159,16 +160,8 @@ def load(folder: StudyFolder) -> Results:
     index = read_yaml(folder.index)
     if not isinstance(index, dict) or not {"study", "runs"} <= index.keys():
         raise UserError(f"{folder.index} is not the index of a study", f"Make it again: {folder.made_by()}")
-    records = _records(folder, [run["hash"] for run in index["runs"]])
+    records = read_records(folder, [run["hash"] for run in index["runs"]])
     return Results(folder, index, _tidy(index, records), records)
-
-
-def _records(folder: StudyFolder, keys: list[str]) -> dict[str, dict[str, Any]]:
-    """Each run's own record; where that is not kept, as in a clone, the one in the study's records.json."""
-    own = {key: folder.run(key).record for key in keys}
-    kept = read_records(folder.records) if not all(path.exists() for path in own.values()) else {}
-    found = {key: read_record(path) if path.exists() else kept.get(key) for key, path in own.items()}
-    return {key: record for key, record in found.items() if record is not None}
 
 
 def _plain(value: Any) -> Any:

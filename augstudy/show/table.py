@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 from scipy.special import stdtrit  # Student's quantiles; scipy.stats has them too, but takes a second to import
 
-from augstudy.core.store import write_records, write_text
+from augstudy.core.records import write_records
+from augstudy.core.store import write_text
 from augstudy.show.base import Results, Row
 from augstudy.show.claim_table import claim_blocks, rich_claims
 from augstudy.show.markdown import escaped, pipes
@@ -46,7 +47,7 @@ def write(results: Results) -> list[Path]:
     """
     folder, claims = results.folder, judge(results)
     if results.records:
-        write_records(folder.records, results.records)
+        write_records(folder, results.records)
     write_text(folder.table, results.frame.to_csv(index=False, lineterminator="\n"))
     write_text(folder.markdown, _markdown(results, claims))
     if claims.empty:

@@ -65,6 +65,7 @@ def _grid(results: Results, part: pd.DataFrame) -> dict[str, Any]:
     keys = part[["label", *results.axes]].itertuples(index=False, name=None)
     found = {(*key, line.layer): line for key, line in zip(keys, part.itertuples(), strict=True)}
     layers = [layer for layer in results.layers if layer in set(part["layer"])]
+    layers += [layer for layer in dict.fromkeys(part["layer"]) if layer not in layers]  # what is not of a layer
     largest = part["mean"].abs().max()
     digits = 1 if largest >= 10 else 2 if largest >= 1 else 3
     rows = [row for row in results.rows if any((*row.key, layer) in found for layer in layers)]
