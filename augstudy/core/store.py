@@ -165,6 +165,11 @@ class RunFolder:
         return self.path / "run.yaml"
 
     @property
+    def lock(self) -> Path:
+        """Held by the process that makes the run."""
+        return self.path / ".lock"
+
+    @property
     def checkpoint(self) -> Path:
         return self.path / "checkpoint.pt"
 

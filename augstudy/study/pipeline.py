@@ -1,6 +1,7 @@
 """The story of a study: image -> corpus -> pretrain -> features -> probes -> record, then table and figures."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from lightning_fabric import Fabric
 from augstudy.core import registry
 from augstudy.core.build import build, check_choice
 from augstudy.core.errors import Diverged
+from augstudy.core.lock import holding
 from augstudy.core.store import RunFolder, StudyFolder, read_record, save_array, write_json, write_yaml
 from augstudy.data.corpus import Source
 from augstudy.data.datasets.base import Labelled
@@ -26,7 +28,7 @@ from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
 from augstudy.study.measurement import Measurement
 from augstudy.study.plan import Study, expand
-from augstudy.study.progress import Reporter
+from augstudy.study.progress import Reporter, Told
 from augstudy.study.provenance import image_facts, plain, provenance
 from augstudy.study.regimes import Image
 from augstudy.study.stock import Planned, Stock
@@ -36,6 +38,7 @@ __all__ = ["Laboratory"]
 
 PRECISIONS = ("32-true", "bf16-mixed")  # Fabric's others need more than our loop does
 SHEET = 64  # crops kept of each corpus for the contact sheet
+WAIT = 1.0  # s between two looks at what others are making
 
 
 class Laboratory:
@@ -97,8 +100,11 @@ class Laboratory:
             groups.setdefault((plan.run.label, plan.run.place), []).append(plan)
         return list(groups.values())
 
-    def run(self, reporter: Reporter) -> bool:
+    def run(self, reporter: Reporter, work: Callable[[Reporter], None] | None = None) -> bool:
         """Do what is not done yet; each finished step is on disk before the next begins.
+
+        Args:
+            work: does it in another way than `work` here, such as in several processes.
 
         Returns:
             whether there may be something new to show: something was done, or the study says something else.
@@ -106,13 +112,36 @@ class Laboratory:
         self.folder.require_writable()
         before = self.folder.told()
         write_yaml(self.folder.index, self.index())
-        todo = [p for p in self.planned if not self._finished(p)]
+        todo = self.unfinished()
         reporter.study(self.study.name, len(self.planned), len(self.planned) - len(todo), self.notes())
-        for number, plan in enumerate(todo, 1):
-            reporter.begin(number, len(todo), f"{plan.run.label}, seed {plan.run.seed}", plan.run.place)
+        if todo:
+            (work or self.work)(reporter)
+        return bool(todo) or self.folder.told() != before
+
+    def work(self, reporter: Told) -> None:
+        """Make the runs that are not finished and that nobody else is making; wait for those that others make.
+
+        A run whose maker dies is taken over.
+        """
+        todo = self.unfinished()
+        while left := [(number, plan) for number, plan in enumerate(todo, 1) if not self._finished(plan)]:
+            made = [plan for number, plan in left if self._attempt(plan, f"[{number}/{len(todo)}]", reporter)]
+            if not made:
+                time.sleep(WAIT)
+
+    def _attempt(self, plan: Planned, place: str, reporter: Told) -> bool:
+        """Make a run, unless another process is making it or has made it."""
+        with holding(self.folder.run(plan.key).lock) as mine:
+            if not mine or self._finished(plan):
+                return False
+            reporter.begin(f"{place} {plan.run.label}, seed {plan.run.seed}", plan.run.place)
             record = self.run_one(plan, reporter)
             reporter.end(record, self.measurement.main(record, self.labelled))
-        return bool(todo) or self.folder.told() != before
+            return True
+
+    def unfinished(self) -> list[Planned]:
+        """The runs that are still to be made or measured, in the order of the table."""
+        return [plan for plan in self.planned if not self._finished(plan)]
 
     def notes(self) -> list[str]:
         """What to know before anything is trained, one line each: substitutions, and images that no crop shows."""
@@ -133,7 +162,7 @@ class Laboratory:
             lines.append(f"data set {self.labelled.asked} cannot be had: probing on {self.labelled.name}")
         return lines
 
-    def run_one(self, plan: Planned, reporter: Reporter) -> dict[str, Any]:
+    def run_one(self, plan: Planned, reporter: Told) -> dict[str, Any]:
         """Train the encoder unless that is done, then every probe that is not; returns the record."""
         folder = self.folder.run(plan.key)
         record = read_record(folder.record) if folder.record.exists() else self._train(plan, folder, reporter)
@@ -142,7 +171,7 @@ class Laboratory:
             write_json(folder.record, record)
         return dict(record)
 
-    def _train(self, plan: Planned, folder: RunFolder, reporter: Reporter) -> dict[str, Any]:
+    def _train(self, plan: Planned, folder: RunFolder, reporter: Told) -> dict[str, Any]:
         write_yaml(folder.provenance, self._provenance(plan))
         start = time.perf_counter()
         run, training = plan.run, self.training(plan)
