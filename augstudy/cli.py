@@ -21,6 +21,7 @@ COMMANDS = (
     "table",
     "figures",
     "filters",
+    "stylize",
     "bench",
     "data",
 )  # in the order of the help

@@ -70,7 +70,8 @@ def how_counted() -> str:
     return (
         "Orientation: the direction in which a filter changes, counter-clockwise, 0 being a vertical edge; each filter "
         "counts by its coherence. Frequency: centroid of the power spectrum; white noise has 0.38. Coloured: "
-        f"colourfulness {GREY:g} or more. Dead: root mean square below {DEAD:g} of the layer's median, so 1 % of the usual power. "
+        f"colourfulness {GREY:g} or more. Dead: root mean square below {DEAD:g} of the layer's median, so 1 % of the "
+        "usual power. "
         f"Duplicate: another filter at a cosine of {TWIN:g} or more, so with four fifths of the power in common. "
         "Of a network with a Sobel front end, the filters that it and the weights make together."
     )
