@@ -5,6 +5,7 @@ results/<study>/runs/<hash>/run.yaml       provenance of one run
 results/<study>/runs/<hash>/checkpoint.pt  training state after the last finished epoch
 results/<study>/runs/<hash>/encoder.safetensors, encoder.json
 results/<study>/runs/<hash>/metrics.csv    training curve
+results/<study>/runs/<hash>/features/      features of every layer, so that a new probe reads no image again
 results/<study>/runs/<hash>/filters.npy, crops.npy, pictures/, galleries/    what figures show
 results/<study>/runs/<hash>/record.json    what the run found; its presence means that the run is finished
 results/<study>/table.csv, table.md, claims.csv, figures/
@@ -214,6 +215,10 @@ class RunFolder:
     @property
     def record(self) -> Path:
         return self.path / "record.json"
+
+    @property
+    def features(self) -> Path:
+        return self.path / "features"
 
     @property
     def filters(self) -> Path:

@@ -11,12 +11,12 @@ import pandas as pd
 from augstudy.core.errors import UserError
 from augstudy.core.store import StudyFolder, read_record, read_yaml
 
-__all__ = ["REFERENCES", "Results", "Row", "load"]
+__all__ = ["REFERENCES", "Results", "Row", "load", "with_protocol"]
 
 REFERENCES = ("random", "supervised")  # methods that bracket the others rather than compete with them
 
 _BEFORE_AXES = ["study", "label", "method", "data", "image"]
-_AFTER_AXES = ["seed", "layer", "probe", "probe_data", "metric", "value"]
+_AFTER_AXES = ["seed", "layer", "probe", "protocol", "probe_data", "metric", "value", "low", "high"]
 _PROPER_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "stl10": "STL-10"}
 
 
@@ -56,7 +56,8 @@ class Results:
         folder: where it was read from and where tables and figures go.
         index: study.yaml.
         frame: one measured value a line; columns study, label, method, data, image, each sweep axis, seed, layer,
-            probe, probe_data, metric, value; ordered by row, seed, layer depth, probe.
+            probe, protocol, probe_data, metric, value, low and high (its 95 % interval over test images, NaN where
+            there is none); ordered by row, seed, layer depth, probe.
         records: record.json of the runs that ended, finished or failed, by run hash.
     """
 
@@ -101,6 +102,12 @@ class Results:
                 deepest[layer] = max(depth, deepest.get(layer, depth))
         seen = list(dict.fromkeys(self.frame["layer"]))
         return sorted(seen, key=lambda layer: deepest.get(layer, len(deepest)))
+
+    def shown(self, probe: str) -> str:
+        """A probe of the frame as people read it, its protocol named: `linear (fast)`, `linear (paper)`, `knn`."""
+        keys = {name: key for key, name in _probe_names(self.index).items()}
+        protocols = {p["key"]: p.get("protocol") for p in self.index.get("probes") or []}
+        return with_protocol(probe, protocols.get(keys.get(probe, "")))
 
     @property
     def classes(self) -> int | None:
@@ -164,6 +171,11 @@ def load(folder: StudyFolder) -> Results:
     return Results(folder, index, _tidy(index, records), records)
 
 
+def with_protocol(probe: str, protocol: str | None) -> str:
+    """A probe's name with its protocol, which parts of one kind bear at the end of their names."""
+    return f"{probe.replace(f'_{protocol}', '', 1)} ({protocol})" if protocol else probe
+
+
 def _plain(value: Any) -> Any:
     """An axis value that fits a table cell and can be grouped by."""
     return value if isinstance(value, (str, int, float)) else json.dumps(value)
@@ -212,24 +224,25 @@ def _probe_names(index: dict[str, Any]) -> dict[str, str]:
 def _tidy(index: dict[str, Any], records: dict[str, dict[str, Any]]) -> pd.DataFrame:
     axes = list(index.get("axes") or [])
     probes = _probe_names(index)
+    protocols = {p["key"]: p.get("protocol") or "" for p in index.get("probes") or []}
     lines = [
         (index["study"], row.label, row.method, run["data"], run["image"], *row.values, run["seed"], *measured)
         for row in _rows(index["runs"], axes)
         for run in row.runs
         if run["hash"] in records
-        for measured in _measured(records[run["hash"]], probes)
+        for measured in _measured(records[run["hash"]], probes, protocols)
     ]
     columns = _BEFORE_AXES + axes + _AFTER_AXES
     # Axis columns stay objects: an axis of whole numbers that one row lacks would otherwise be printed as 1.0, 2.0.
-    kinds = {"seed": "int64", "value": "float64"} | dict.fromkeys(axes, "object")
+    kinds = {"seed": "int64", "value": "float64", "low": "float64", "high": "float64"} | dict.fromkeys(axes, "object")
     series = {
         name: pd.Series([line[i] for line in lines], dtype=kinds.get(name, "str")) for i, name in enumerate(columns)
     }
     return pd.DataFrame(series)
 
 
-def _measured(record: dict[str, Any], probes: dict[str, str]) -> list[tuple[str, str, str, str, float]]:
-    """(layer, probe, probe data, metric, value) of the evaluations that belong to the study as it stands."""
+def _measured(record: dict[str, Any], probes: dict[str, str], protocols: dict[str, str]) -> list[tuple[Any, ...]]:
+    """(layer, probe, ..., high) of the evaluations that belong to the study as it stands."""
     if record["status"] != "finished":
         return []
     depths = {layer: depth for depth, layer in enumerate(record.get("layers") or [])}
@@ -237,11 +250,19 @@ def _measured(record: dict[str, Any], probes: dict[str, str]) -> list[tuple[str,
     found = [e for e in record.get("evaluations") or [] if e["key"] in probes]
     found.sort(key=lambda e: order.index(e["key"]))
     lines = [
-        (m["layer"], probes[e["key"]], e["probe_data"], m["metric"], float("nan") if m["value"] is None else m["value"])
+        (m["layer"], probes[e["key"]], protocols[e["key"]], e["probe_data"], m["metric"], *map(_number, _triple(m)))
         for e in found
         for m in e["metrics"]
     ]
     return sorted(lines, key=lambda line: depths.get(line[0], len(depths)))  # stable: probes keep the study's order
+
+
+def _triple(metric: dict[str, Any]) -> tuple[Any, Any, Any]:
+    return metric["value"], metric.get("low"), metric.get("high")
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else value
 
 
 def _gaps(results: Results) -> Iterator[str]:

@@ -19,7 +19,8 @@ from augstudy.show.verdicts import judge
 
 __all__ = ["measure", "rich_table", "summary", "write"]
 
-_NOT_AXES = {"study", "label", "method", "data", "image", "seed", "layer", "probe", "probe_data", "metric", "value"}
+_NOT_AXES = {"study", "label", "method", "data", "image", "seed", "layer", "probe", "protocol", "probe_data", "metric"}
+_NOT_AXES |= {"value", "low", "high"}
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
@@ -66,7 +67,7 @@ def rich_table(results: Results) -> Group:
     for name in (*results.layers, "n"):
         table.add_column(Text(name), justify="right")
     for grid in _grids(results):
-        table.add_row(Text(f"{grid.probe}, {measure(grid.metric)}", "italic"))
+        table.add_row(Text(f"{results.shown(grid.probe)}, {measure(grid.metric)}", "italic"))
         for row, cells, n in zip(results.rows, grid.cells, grid.n, strict=True):
             numbers = [Text(cell.text.replace("± ", "±"), "bold" if cell.best else "") for cell in cells]
             table.add_row(Text(row.name), *numbers, Text(n))
@@ -147,7 +148,10 @@ def _markdown(results: Results, claims: pd.DataFrame) -> str:
     blocks += [f"**Note.** {escaped(warning)}" for warning in results.warnings]
     blocks.append(f"Scale: {escaped(str(results.index.get('scale', '-')))}. Runs: {counts or 'none'}.")
     for grid in _grids(results):
-        blocks += [f"## {escaped(grid.probe)}: {escaped(measure(grid.metric))}", _grid_lines(grid, results)]
+        blocks += [
+            f"## {escaped(results.shown(grid.probe))}: {escaped(measure(grid.metric))}",
+            _grid_lines(grid, results),
+        ]
     if results.frame.empty:
         blocks.append("No run has been evaluated yet.")
     else:

@@ -216,7 +216,7 @@ class Laboratory:
                 "classes": len(data.classes),
                 **self.measurement.sizes(data),
             },
-            "probes": [{"name": name, "key": self.measurement.key(name, data)} for name in self.measurement.probes],
+            "probes": self.measurement.index(data),
             "figures": list(study.figures),
             "claims": list(study.claims),
             "notes": self.unseen(),

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from augstudy.show.base import with_protocol
+
 __all__ = ["Meter", "Reporter"]
 
 QUIET = 15.0  # seconds between two plain lines
@@ -84,12 +86,12 @@ class Reporter:
 
 
 def found(evaluation: dict[str, Any]) -> str:
-    """`, linear top-1 %: conv1 51.3, conv2 53.3`: a probe, its first metric, and that of each layer."""
+    """`, linear (fast) top-1 %: conv1 51.3, conv2 53.3`: a probe, its first metric, and that of each layer."""
     metric = next((m["metric"] for m in evaluation["metrics"]), "")
     digits, name = (1, "top-1 %") if metric == "top1" else (3, metric)
     values = [(m["layer"], m["value"]) for m in evaluation["metrics"] if m["metric"] == metric]
     told = ", ".join(f"{layer} -" if value is None else f"{layer} {value:.{digits}f}" for layer, value in values)
-    return f", {evaluation['probe']} {name}: {told}"
+    return f", {with_protocol(evaluation['probe'], evaluation.get('protocol'))} {name}: {told}"
 
 
 class Meter:

@@ -69,7 +69,9 @@ class LayerCurves:
             figure = page(results.title, caption, self.width, len(panels) * max(2.8, needed + 0.7))
             axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
             for ax, probe, curves in zip(axes, probes, panels, strict=True):
-                _draw_panel(ax, curves, layers, self.metric, title=f"{probe} probe" if len(probes) > 1 else "")
+                _draw_panel(
+                    ax, curves, layers, self.metric, title=f"{results.shown(probe)} probe" if len(probes) > 1 else ""
+                )
                 if self.metric == "top1" and results.classes:
                     _mark_chance(ax, 100 / results.classes)
             _label_ends(figure, list(zip(axes, panels, strict=True)))
@@ -214,7 +216,7 @@ def _caption(results: Results, table: pd.DataFrame, metric: str) -> str:
     few, many = int(table["n"].min()), int(table["n"].max())
     seeds = f"n = {many}" if few == many else f"n = {few} to {many}"
     band = "bands: 95 % t interval of the mean" if many > 1 else "one seed, so no bands"
-    probes = list(dict.fromkeys(table["probe"]))
+    probes = [results.shown(probe) for probe in dict.fromkeys(table["probe"])]
     name = measure(metric)
     what = f"{name[:1].upper()}{name[1:]} of {' and '.join(probes)} probe{'s' * (len(probes) > 1)} on frozen layers"
     over = f"mean over seeds, {seeds}" if many > 1 else f"{seeds} seed"
