@@ -6,7 +6,7 @@ results/<study>/runs/<hash>/checkpoint.pt  training state after the last finishe
 results/<study>/runs/<hash>/encoder.safetensors, encoder.json
 results/<study>/runs/<hash>/metrics.csv    training curve
 results/<study>/runs/<hash>/features/      features of every layer, so that a new probe reads no image again
-results/<study>/runs/<hash>/filters.npy, crops.npy, pictures/    what figures show
+results/<study>/runs/<hash>/filters.npy, crops.npy, pictures/, galleries/    what figures show
 results/<study>/runs/<hash>/record.json    what the run found; its presence means that the run is finished
 results/<study>/table.csv, table.md, claims.csv, figures/
 """
@@ -16,7 +16,8 @@ import json
 import os
 import shlex
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +34,13 @@ __all__ = [
     "StudyFolder",
     "digest",
     "not_yaml",
+    "read_arrays",
     "read_json",
     "read_record",
     "read_yaml",
     "replacing",
     "save_array",
+    "save_arrays",
     "write_json",
     "write_text",
     "write_yaml",
@@ -93,6 +96,25 @@ def save_array(path: Path, array: np.ndarray[Any, Any]) -> None:
     """Write a whole .npy file or nothing."""
     with replacing(path) as temporary:
         np.save(temporary, array)
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Write several named arrays as a whole .npz file or nothing."""
+    with replacing(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of an .npz file by name.
+
+    Raises:
+        UserError: it is not such a file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return {name: found[name] for name in found.files}
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise UserError(f"{path} is not readable ({error})", "Delete it and run the study again.") from None
 
 
 def read_json(path: Path) -> Any:
@@ -218,6 +240,10 @@ class RunFolder:
     def picture(self, name: str) -> Path:
         """An array of pictures that the run's method made, such as `samples`."""
         return self.pictures / f"{name}.npy"
+
+    def gallery(self, name: str) -> Path:
+        """What the figure of this name shows of the run: arrays made with its encoder."""
+        return self.path / "galleries" / f"{name}.npz"
 
 
 @dataclass(frozen=True)

@@ -127,13 +127,13 @@ class Meter:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[rate]}  {task.fields[note]}"),
             TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self.task = self.bar.add_task(what, total=None, rate="")
+        self.task = self.bar.add_task(escape(what), total=None, rate="", note="")
         self.first = -1
         self.begun = self.spoken = time.monotonic()
 
@@ -144,14 +144,15 @@ class Meter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.bar.stop()
 
-    def __call__(self, done: int, total: int) -> None:
-        """`done` of `total` are done; what was done before the first call does not count as fast."""
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """`done` of `total` are done, with a word on how it goes; what was done before the first call is not fast."""
         now = time.monotonic()
         if self.first < 0:
             self.first, self.begun = done, now
         rate = (done - self.first) / (now - self.begun) if now > self.begun else 0.0
-        self.bar.update(self.task, completed=done, total=total, rate=f"{rate:,.0f}/s")
+        self.bar.update(self.task, completed=done, total=total, rate=f"{rate:,.0f}/s", note=note)
         if not self.console.is_terminal and now - self.spoken >= QUIET and rate > 0:
             self.spoken = now
             line = f"{self.what}: {done:,}/{total:,}, {rate:,.0f}/s, {(total - done) / rate:.0f} s left"
+            line += f", {note}" if note else ""
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
