@@ -135,6 +135,16 @@ def test_a_second_run_trains_nothing_and_changes_no_number(own, study):
     assert {path: path.stat().st_mtime_ns for path in (own / "figures").iterdir()} == figures
 
 
+def test_a_clone_redraws_from_the_studys_records_but_takes_no_run_for_done(own, study):
+    table = (own / "table.csv").read_bytes()
+    for path in own.glob("runs/*/record.json"):
+        path.unlink()
+    done = CliRunner().invoke(cli.app, ["table", "toy", "--results", str(own.parent)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert (own / "table.csv").read_bytes() == table
+    assert "[3/3] MoCo" in run(study, own.parent)
+
+
 def test_a_new_probe_is_measured_without_training(own, study):
     before = {name: times(own, name) for name in ("checkpoint.pt", "encoder.safetensors")}
     linear = top1(pd.read_csv(own / "table.csv"))

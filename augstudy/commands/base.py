@@ -14,7 +14,10 @@ console = Console()
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as studies/single_image_A.yaml.")]
 StudyName = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study file, or the name of a folder of the results folder.")
+    str,
+    typer.Argument(
+        metavar="STUDY", help="A study file, the name of a folder of the results folder, or the path of such a folder."
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -27,7 +30,9 @@ ResultsFolder = Annotated[Path, typer.Option("--results", metavar="DIR", help="W
 
 
 def folder_of(study: str, results: Path) -> StudyFolder:
-    """`studies/name.yaml` or `name` -> the folder of its results. Raises UserError where there are none."""
-    folder = StudyFolder(results / Path(study).name.removesuffix(".yaml"))
+    """`studies/name.yaml`, `name` or the folder itself -> the folder of its results. Raises UserError for none."""
+    folder = StudyFolder(Path(study))
+    if not folder.index.exists():
+        folder = StudyFolder(results / Path(study).name.removesuffix(".yaml"))
     folder.require_results()
     return folder

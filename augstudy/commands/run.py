@@ -1,4 +1,4 @@
-"""`augstudy run`: a study to its table and figures."""
+"""`augstudy run`: a study to its table, figures and report."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ def run(
     ] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be run.")] = False,
 ) -> None:
-    """Run a study to its table and figures. Finished runs are kept; a killed study goes on where it stopped.
+    """Run a study to its table, figures and report. Finished runs are kept; a killed study goes on where it stopped.
 
     Figures are drawn when there is something new to show; `augstudy figures` draws them again.
     """
@@ -47,12 +47,13 @@ def run(
 
 
 def redraw(folder: StudyFolder, only: list[str] | None, keep: bool = False) -> None:
-    """Table and figures of a study, printed and written; with `keep`, figures that are there stay as they are."""
+    """Table, figures and report of a study; with `keep`, figures that are there stay as they are."""
     from augstudy.show import table as tables
     from augstudy.show.base import load
     from augstudy.show.figures.base import draw
+    from augstudy.show.report.page import write as write_report
 
     loaded = load(folder)
-    paths = [*tables.write(loaded), *draw(loaded, only, keep)]
+    paths = [*tables.write(loaded), *draw(loaded, only, keep), write_report(loaded)]
     console.print(tables.rich_table(loaded))
     console.print(f"results in {escape(str(folder.path))}: {', '.join(escape(p.name) for p in paths)}", soft_wrap=True)

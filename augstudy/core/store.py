@@ -8,7 +8,8 @@ results/<study>/runs/<hash>/metrics.csv    training curve
 results/<study>/runs/<hash>/features/      features of every layer, so that a new probe reads no image again
 results/<study>/runs/<hash>/filters.npy, crops.npy, pictures/, galleries/    what figures show
 results/<study>/runs/<hash>/record.json    what the run found; its presence means that the run is finished
-results/<study>/table.csv, table.md, claims.csv, figures/
+results/<study>/records.json              all its records in one file, for reading where the runs' own are not kept
+results/<study>/table.csv, table.md, claims.csv, figures/, report.html
 """
 
 import hashlib
@@ -37,11 +38,13 @@ __all__ = [
     "read_arrays",
     "read_json",
     "read_record",
+    "read_records",
     "read_yaml",
     "replacing",
     "save_array",
     "save_arrays",
     "write_json",
+    "write_records",
     "write_text",
     "write_yaml",
 ]
@@ -131,12 +134,33 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is not JSON, or lacks what every record has.
     """
-    found = read_json(path)
-    missing = [key for key in RECORDED if not isinstance(found, dict) or key not in found]
+    return _checked(read_json(path), str(path))
+
+
+def read_records(path: Path) -> dict[str, dict[str, Any]]:
+    """The records that `write_records` put in one file, by hash; none where there is no file.
+
+    Raises:
+        UserError: the file is not JSON, or one of its records lacks what every record has.
+    """
+    found = read_json(path) if path.exists() else {}
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds no records by hash", "Delete this file and run the study again.")
+    return {key: _checked(record, f"{path}: {key}") for key, record in found.items()}
+
+
+def write_records(path: Path, records: Mapping[str, dict[str, Any]]) -> None:
+    """Write records into one file or nothing, a line each, so that a change of one run is a change of one line."""
+    lines = [f"{json.dumps(key)}: {json.dumps(record, ensure_ascii=False)}" for key, record in records.items()]
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _checked(record: Any, where: str) -> dict[str, Any]:
+    missing = [key for key in RECORDED if not isinstance(record, dict) or key not in record]
     if missing:
-        what = f"{path} is no record of a run: it has no {', '.join(missing)}"
+        what = f"{where} is no record of a run: it has no {', '.join(missing)}"
         raise UserError(what, "Delete this file and run the study again.")
-    return dict(found)
+    return dict(record)
 
 
 def read_yaml(path: Path) -> Any:
@@ -259,6 +283,15 @@ class StudyFolder:
     @property
     def table(self) -> Path:
         return self.path / "table.csv"
+
+    @property
+    def records(self) -> Path:
+        """Every run's record by its hash. It is only read: what is done is told by each run's own record.json."""
+        return self.path / "records.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
 
     @property
     def markdown(self) -> Path:

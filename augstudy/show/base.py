@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from augstudy.core.errors import UserError
-from augstudy.core.store import StudyFolder, read_record, read_yaml
+from augstudy.core.store import StudyFolder, read_record, read_records, read_yaml
 
 __all__ = ["REFERENCES", "Results", "Row", "load", "with_protocol"]
 
@@ -58,7 +58,7 @@ class Results:
         frame: one measured value a line; columns study, label, method, data, image, each sweep axis, seed, layer,
             probe, protocol, probe_data, metric, value, low and high (its 95 % interval over test images, NaN where
             there is none); ordered by row, seed, layer depth, probe.
-        records: record.json of the runs that ended, finished or failed, by run hash.
+        records: record.json, or the same out of records.json, of the runs that ended, finished or failed, by hash.
     """
 
     folder: StudyFolder
@@ -150,10 +150,10 @@ class Results:
         return list(_warnings(self.index))
 
     def require_records(self) -> None:
-        """Raises UserError where no run has ended: a repository keeps tables and figures, not their records."""
+        """Raises UserError where no run has ended, or nothing but tables and figures was kept of those that have."""
         if not self.records:
             what = f"{self.folder.path} has no record of a run, so its table and figures are left as they are"
-            raise UserError(what, f"Records are not kept in the repository; make them with: {self.command}")
+            raise UserError(what, f"There is no records.json either; make the records with: {self.command}")
 
 
 def load(folder: StudyFolder) -> Results:
@@ -166,14 +166,21 @@ def load(folder: StudyFolder) -> Results:
     index = read_yaml(folder.index)
     if not isinstance(index, dict) or not {"study", "runs"} <= index.keys():
         raise UserError(f"{folder.index} is not the index of a study", f"Make it again: {folder.made_by()}")
-    paths = {run["hash"]: folder.run(run["hash"]).record for run in index["runs"]}
-    records = {key: read_record(path) for key, path in paths.items() if path.exists()}
+    records = _records(folder, [run["hash"] for run in index["runs"]])
     return Results(folder, index, _tidy(index, records), records)
 
 
 def with_protocol(probe: str, protocol: str | None) -> str:
     """A probe's name with its protocol, which parts of one kind bear at the end of their names."""
     return f"{probe.replace(f'_{protocol}', '', 1)} ({protocol})" if protocol else probe
+
+
+def _records(folder: StudyFolder, keys: list[str]) -> dict[str, dict[str, Any]]:
+    """Each run's own record; where that is not kept, as in a clone, the one in the study's records.json."""
+    own = {key: folder.run(key).record for key in keys}
+    kept = read_records(folder.records) if not all(path.exists() for path in own.values()) else {}
+    found = {key: read_record(path) if path.exists() else kept.get(key) for key, path in own.items()}
+    return {key: record for key, record in found.items() if record is not None}
 
 
 def _plain(value: Any) -> Any:

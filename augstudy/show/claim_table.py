@@ -10,12 +10,12 @@ from rich.text import Text
 from augstudy.show.markdown import escaped, pipes
 from augstudy.show.verdicts import CONTRADICTED, HOLDS
 
-__all__ = ["claim_blocks", "rich_claims"]
+__all__ = ["HEADER", "HOW", "cells", "claim_blocks", "reasons", "rich_claims"]
 
-_HEADER = ["claim", "verdict", "difference", "95 % interval", "bound", "n"]
+HEADER = ["claim", "verdict", "difference", "95 % interval", "bound", "n"]
 _TEXTS = 2  # of its columns hold words, the others numbers
 _COLOURS = {HOLDS: "green", CONTRADICTED: "red"}
-_HOW = (
+HOW = (
     "Differences are paired by seed, the interval is Student's t. A claim holds if its interval lies above the bound, "
     "is contradicted if it lies below, and is not shown otherwise. Nothing is corrected for the number of claims."
 )
@@ -23,24 +23,24 @@ _HOW = (
 
 def claim_blocks(claims: pd.DataFrame) -> list[str]:
     """Blocks of Markdown: heading, table, how to read it, and which claims could not be judged."""
-    lines = [[escaped(cell) for cell in _cells(line)] for line in claims.itertuples()]
-    reasons = "\n".join(f"- {escaped(reason)}" for reason in _reasons(claims))
-    return ["## Claims", pipes(_HEADER, lines, texts=_TEXTS), _HOW, *([reasons] if reasons else [])]
+    lines = [[escaped(cell) for cell in cells(line)] for line in claims.itertuples()]
+    listed = "\n".join(f"- {escaped(reason)}" for reason in reasons(claims))
+    return ["## Claims", pipes(HEADER, lines, texts=_TEXTS), HOW, *([listed] if listed else [])]
 
 
 def rich_claims(claims: pd.DataFrame) -> Table:
     """The same for a terminal."""
-    caption = Text("\n".join([_HOW, *_reasons(claims)]))
+    caption = Text("\n".join([HOW, *reasons(claims)]))
     table = Table(title="Claims", caption=caption, caption_justify="left")
-    for number, name in enumerate(_HEADER):
+    for number, name in enumerate(HEADER):
         table.add_column(Text(name), justify="left" if number < _TEXTS else "right", no_wrap=number > 0)
     for line in claims.itertuples():
-        say, verdict, *numbers = _cells(line)
+        say, verdict, *numbers = cells(line)
         table.add_row(Text(say), Text(verdict, _COLOURS.get(verdict, "")), *map(Text, numbers))
     return table
 
 
-def _cells(line: Any) -> list[str]:
+def cells(line: Any) -> list[str]:
     """One verdict; a difference of accuracies is in points of a per cent."""
     digits, unit = (2, " points") if line.metric.startswith("top") else (3, "")
     difference = "-" if math.isnan(line.difference) else f"{line.difference:+.{digits}f}{unit}"
@@ -48,7 +48,7 @@ def _cells(line: Any) -> list[str]:
     return [line.claim, line.verdict, difference, interval, f"{line.bound:g}", str(line.n)]
 
 
-def _reasons(claims: pd.DataFrame) -> list[str]:
+def reasons(claims: pd.DataFrame) -> list[str]:
     """Each reason once, before the claims that it keeps from being judged."""
     groups = claims[claims["reason"] != ""].groupby("reason", sort=False)["claim"]
     return [

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from scipy.special import stdtrit  # Student's quantiles; scipy.stats has them too, but takes a second to import
 
-from augstudy.core.store import write_text
+from augstudy.core.store import write_records, write_text
 from augstudy.show.base import Results, Row
 from augstudy.show.claim_table import claim_blocks, rich_claims
 from augstudy.show.markdown import escaped, pipes
@@ -41,8 +41,13 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def write(results: Results) -> list[Path]:
-    """Write table.csv, table.md and, of a study with claims, claims.csv; equal results give equal bytes."""
+    """Write table.csv, table.md and, of a study with claims, claims.csv; equal results give equal bytes.
+
+    What they are made from goes to records.json besides, so that they can be made again where runs are not kept.
+    """
     folder, claims = results.folder, judge(results)
+    if results.records:
+        write_records(folder.records, results.records)
     write_text(folder.table, results.frame.to_csv(index=False, lineterminator="\n"))
     write_text(folder.markdown, _markdown(results, claims))
     if claims.empty:

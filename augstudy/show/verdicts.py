@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 from augstudy.show.base import Results, Row
 from augstudy.show.claims import WORDS, Claim, Point, Side, pairs, read
 
-__all__ = ["CONTRADICTED", "HOLDS", "NOT_SHOWN", "judge"]
+__all__ = ["CONTRADICTED", "HOLDS", "NOT_SHOWN", "interval", "judge"]
 
 HOLDS, NOT_SHOWN, CONTRADICTED = "holds", "not shown", "contradicted"
 
@@ -59,7 +59,7 @@ def _line(results: Results, claim: Claim, left: Row, right: Row, at: str) -> tup
     differences = (first - second).dropna().to_numpy()  # aligned by seed
     n = len(differences)
     mean = float(differences.mean()) if n else math.nan
-    low, high = _interval(differences)
+    low, high = interval(differences)
     reason = "; ".join(_missing(results, left, first) + _missing(results, right, second))
     if not reason and n < 2:
         reason = f"{n or 'no'} seed in common, an interval needs two"
@@ -95,7 +95,7 @@ def _state(results: Results, run: dict[str, Any]) -> str:
     return "not measured" if state == "finished" else state
 
 
-def _interval(values: np.ndarray[Any, Any]) -> tuple[float, float]:
+def interval(values: np.ndarray[Any, Any]) -> tuple[float, float]:
     """95 % interval of the mean by Student's t; NaN for fewer than two values."""
     n = len(values)
     if n < 2:

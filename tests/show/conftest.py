@@ -1,15 +1,19 @@
 """A synthetic study on disk, for everything that reads one."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
+from augstudy.core import registry
 from augstudy.core.store import StudyFolder
 from augstudy.show.base import Results, load
+from augstudy.show.figures.base import NothingToShow
 
-from .synthetic import LINES, records_of, study_index, write_pictures, write_study
+from .synthetic import LINES, records_of, study_index, write_curves, write_pictures, write_study
 
 Make = Callable[..., StudyFolder]
 
@@ -22,15 +26,47 @@ def make(tmp_path: Path) -> Make:
         index = index or study_index(LINES, (0, 1, 2))
         folder = write_study(StudyFolder(tmp_path / where), index, records_of(index, **options))
         write_pictures(folder, index)
+        write_curves(folder, index)
         return folder
 
     return made
 
 
+def whole(path: Path, index: dict[str, Any]) -> Results:
+    """A study whose runs are all finished, with pictures and curves, written and read."""
+    folder = write_study(StudyFolder(path / "synthetic"), index, records_of(index))
+    write_pictures(folder, index)
+    write_curves(folder, index)
+    return load(folder)
+
+
 @pytest.fixture(scope="session")
 def usual(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """The results of the usual study, read once, for tests that only look."""
-    index = study_index(LINES, (0, 1, 2))
-    folder = write_study(StudyFolder(tmp_path_factory.mktemp("usual") / "synthetic"), index, records_of(index))
-    write_pictures(folder, index)
-    return load(folder)
+    return whole(tmp_path_factory.mktemp("usual"), study_index(LINES, (0, 1, 2)))
+
+
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Four rows over one axis of three values, three seeds."""
+    return whole(tmp_path_factory.mktemp("swept"), study_index(LINES[1:5], (0, 1, 2), (0.07, 0.2, 1.0)))
+
+
+@pytest.fixture(scope="session")
+def crossed(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Two rows over two axes of three and two values, one seed."""
+    return whole(tmp_path_factory.mktemp("crossed"), study_index(LINES[1:3], (0,), (0.07, 0.2, 1.0), (0.5, 2)))
+
+
+@pytest.fixture
+def showing(usual: Results, swept: Results, crossed: Results) -> Callable[[str], Figure]:
+    """`showing("cost")`: the figure of the first of the studies above that it has anything to show of."""
+
+    def shown(name: str) -> Figure:
+        picture = registry.find("show.figures", name)()
+        for results in (usual, swept, crossed):
+            with suppress(NothingToShow):
+                return picture(results)
+        raise AssertionError(f"{name} shows nothing of any synthetic study: give one what it needs")
+
+    return shown

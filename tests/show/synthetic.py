@@ -1,6 +1,7 @@
 """Synthetic results: every number comes from the formulas below, none from a run."""
 
 import json
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from augstudy.core.store import StudyFolder, digest, save_array, write_yaml
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4")
+TURNS, FLAG = "rotation accuracy", "task too easy"  # diagnostics of the synthetic trainings
+AXES = ("method.temperature", "view.strength")
 Line = tuple[str, str, str]  # label, method, data
 LINES: tuple[Line, ...] = (
     ("random", "random", "none"),
@@ -24,8 +27,10 @@ def accuracy(row: int, depth: int, seed: int) -> float:
     return 40 + 3.0 * row + 4 * np.sin(1 + depth) + 0.37 * np.cos(5 * seed + row + depth)
 
 
-def study_index(lines: tuple[Line, ...], seeds: tuple[int, ...], values: tuple[Any, ...] = ()) -> dict[str, Any]:
-    """An index as the pipeline writes it; `values` are those of the sweep axis `method.temperature`."""
+def study_index(
+    lines: tuple[Line, ...], seeds: tuple[int, ...], values: tuple[Any, ...] = (), others: tuple[Any, ...] = ()
+) -> dict[str, Any]:
+    """An index as the pipeline writes it; `values` are of the sweep axis `method.temperature`, `others` of a second."""
     image = "retina (fallback for A)"
     runs = [
         {
@@ -34,11 +39,11 @@ def study_index(lines: tuple[Line, ...], seeds: tuple[int, ...], values: tuple[A
             "data": data,
             "image": image if data == "single_image" else "-",
             "seed": seed,
-            "axes": {} if value is None else {"method.temperature": value},
-            "hash": digest([label, seed, value]),
+            "axes": {key: v for key, v in zip(AXES, point, strict=True) if v is not None},
+            "hash": digest([label, seed, *(point if others else point[:1])]),
         }
         for label, method, data in lines
-        for value in values or (None,)
+        for point in product(values or (None,), others or (None,))
         for seed in seeds
     ]
     return {
@@ -59,7 +64,7 @@ def study_index(lines: tuple[Line, ...], seeds: tuple[int, ...], values: tuple[A
         },
         "probes": [{"name": "linear", "key": "aaaa1111"}],
         "figures": ["layer_curves", "filters", "corpus"],
-        "axes": ["method.temperature"] if values else [],
+        "axes": [axis for axis, swept in zip(AXES, (values, others), strict=True) if swept],
         "runs": runs,
     }
 
@@ -141,3 +146,18 @@ def records_of(index: dict[str, Any], **options: Any) -> dict[str, dict[str, Any
     """A finished record for every run; the row number in the formula is the label's place in the study."""
     labels = list(dict.fromkeys(run["label"] for run in index["runs"]))
     return {run["hash"]: record(run, labels.index(run["label"]), **options) for run in index["runs"]}
+
+
+def write_curves(folder: StudyFolder, index: dict[str, Any]) -> None:
+    """metrics.csv and run.yaml of every run that trains: three epochs, a flag that is never raised, a rare monitor."""
+    for run in index["runs"]:
+        place = folder.run(run["hash"])
+        place.path.mkdir(parents=True, exist_ok=True)
+        write_yaml(place.provenance, {"device": "a made-up machine", "threads": 2, "commit": "abc", "seconds": 1.0})
+        if run["method"] == "random":
+            continue
+        lines = [f"epoch,loss,lr,seconds,{TURNS},{TURNS} (chance),{FLAG},monitor: knn top-1"]
+        for epoch in (1, 2, 3):
+            told = 30 + 10 * epoch + run["seed"]
+            lines.append(f"{epoch},{2 / epoch + 0.1 * run['seed']},0.1,1,{told},25,0,{told / 2 if epoch == 3 else ''}")
+        place.metrics.write_text("\n".join(lines) + "\n")

@@ -8,6 +8,7 @@ import pytest
 from augstudy.core.errors import UserError
 from augstudy.core.store import StudyFolder, write_json, write_text, write_yaml
 from augstudy.show.base import load
+from augstudy.show.table import write
 
 from .synthetic import LAYERS, LINES, accuracy, failed, records_of, study_index, write_study
 
@@ -131,3 +132,43 @@ def test_showing_needs_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_a_clone_without_the_runs_own_records_reads_the_studys(make):
+    folder = make()
+    whole = load(folder)
+    write(whole)
+    for run in whole.index["runs"]:
+        folder.run(run["hash"]).record.unlink()
+    again = load(folder)
+    assert again.frame.equals(whole.frame)
+    assert again.records == whole.records  # floats keep all their digits
+
+
+def test_a_runs_own_record_is_newer_than_the_studys(make):
+    folder = make()
+    whole = load(folder)
+    write(whole)
+    [first, second, *_] = whole.index["runs"]
+    write_json(folder.run(first["hash"]).record, failed(first))
+    folder.run(second["hash"]).record.unlink()
+    again = load(folder)
+    assert again.status(first) == "failed"
+    assert again.status(second) == "finished"
+
+
+def test_records_are_a_line_each_and_those_of_other_runs_are_dropped(make):
+    folder = make(study_index(LINES, (0, 1)))
+    write(load(folder))
+    assert len(folder.records.read_text().splitlines()) == len(LINES) * 2 + 2
+    write_yaml(folder.index, study_index(LINES[:2], (0, 1)))
+    write(load(folder))
+    assert len(folder.records.read_text().splitlines()) == 2 * 2 + 2
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"abc": {"status": "finished"}}'])
+def test_a_broken_records_file_is_a_user_error(tmp_path, text):
+    folder = write_study(StudyFolder(tmp_path), study_index(LINES, (0,)), {})
+    folder.records.write_text(text)
+    with pytest.raises(UserError, match=r"records\.json"):
+        load(folder)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from augstudy.core import registry
 from augstudy.core.errors import UserError
 from augstudy.show.base import Results
-from augstudy.show.style import LINE, SMALL, house, page, save, wrapped
+from augstudy.show.style import KINDS, LINE, SMALL, house, page, save, wrapped
 
 __all__ = ["NothingToShow", "Picture", "Pixels", "contact_sheet", "draw", "picture_page", "read_pixels"]
 
@@ -30,8 +30,10 @@ class NothingToShow(UserError):
     """The results hold nothing that this figure could draw."""
 
 
-def draw(results: Results, only: Sequence[str] | None = None, keep: bool = False) -> list[Path]:
-    """Draw the study's figures, or `only` these, and save each as figures/<name>.png and .svg.
+def draw(
+    results: Results, only: Sequence[str] | None = None, keep: bool = False, kinds: Sequence[str] = KINDS
+) -> list[Path]:
+    """Draw the study's figures, or `only` these, and save each as figures/<name>.<kind>: png and svg, or pdf.
 
     With `keep`, those whose files are there are not drawn again.
 
@@ -43,7 +45,7 @@ def draw(results: Results, only: Sequence[str] | None = None, keep: bool = False
     """
     paths: list[Path] = []
     for name in results.index.get("figures") or [] if only is None else only:
-        there = [results.folder.figures / f"{name}.{kind}" for kind in ("png", "svg")]
+        there = [results.folder.figures / f"{name}.{kind}" for kind in kinds]
         if keep and all(path.exists() for path in there):
             paths += there
             continue
@@ -54,7 +56,7 @@ def draw(results: Results, only: Sequence[str] | None = None, keep: bool = False
             if only is None:
                 continue
             raise error.at(f"figure {name}") from None
-        paths += save(figure, results.folder.figures / name)
+        paths += save(figure, results.folder.figures / name, kinds)
     return paths
 
 

@@ -1,6 +1,5 @@
 """Accuracy against layer, one line a row: the linear-probe figure."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,12 +12,13 @@ from matplotlib.transforms import offset_copy
 
 from augstudy.show.base import Results, Row
 from augstudy.show.figures.base import NothingToShow
-from augstudy.show.style import GREY, INK, LINE, SMALL, despine, house, line_look, page, wrapped
+from augstudy.show.looks import label_height, looks, spaced
+from augstudy.show.scores import spread_said, told
+from augstudy.show.style import GREY, despine, house, page, wrapped
 from augstudy.show.table import measure, summary
 
 __all__ = ["LayerCurves"]
 
-_REFERENCE_STYLES = {"random": (GREY, ":"), "supervised": (INK, "--")}
 _LABEL_WIDTH = 1.9  # inches; longer labels are broken into lines
 
 
@@ -63,9 +63,9 @@ class LayerCurves:
         layers = [layer for layer in results.layers if layer in set(table["layer"])]
         probes = list(dict.fromkeys(table["probe"]))
         panels = [list(_curves(results, table[table["probe"] == probe], layers)) for probe in probes]
-        needed = max(sum(_height(_label(curve)) for curve in curves) for curves in panels)
+        needed = max(sum(label_height(_label(curve)) for curve in curves) for curves in panels)
         with house():
-            caption = _caption(results, table, self.metric)
+            caption = told(results, self.metric, probes, spread_said(table["n"], "bands"))
             figure = page(results.title, caption, self.width, len(panels) * max(2.8, needed + 0.7))
             axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
             for ax, probe, curves in zip(axes, probes, panels, strict=True):
@@ -79,19 +79,14 @@ class LayerCurves:
 
 
 def _curves(results: Results, table: pd.DataFrame, layers: list[str]) -> Iterator[_Curve]:
-    position = 0
     keys = pd.Series(list(table[["label", *results.axes]].itertuples(index=False, name=None)), index=table.index)
+    seen = looks(results)
     for row in results.distinct_rows:
         values = table[[key == row.key for key in keys]].set_index("layer").reindex(layers)
         if values.empty or values["mean"].isna().all():
             continue
-        if row.is_reference:
-            (colour, dash), marker = _REFERENCE_STYLES[row.method], "."
-        else:
-            (colour, marker), dash = line_look(position), "-"
-            position += 1
         mean, low, high = (values[name].to_numpy(dtype=float) for name in ("mean", "low", "high"))
-        yield _Curve(row, mean, low, high, colour, marker, dash)
+        yield _Curve(row, mean, low, high, *seen[row.key])
 
 
 def _draw_panel(ax: Axes, curves: list[_Curve], layers: list[str], metric: str, title: str) -> None:
@@ -140,11 +135,6 @@ def _label(curve: _Curve) -> str:
     return wrapped(curve.row.name, _LABEL_WIDTH)
 
 
-def _height(label: str) -> float:
-    """Inches that a label takes up, with the white between it and the next."""
-    return (label.count("\n") + 1) * SMALL * LINE + 0.03
-
-
 def _label_ends(figure: Figure, panels: list[tuple[Axes, list[_Curve]]]) -> None:
     """Write each row's name to the right of its line, pushed apart where they would overlap."""
     notes = [(ax, curve, _note(ax, curve)) for ax, curves in panels for curve in curves]
@@ -155,7 +145,9 @@ def _label_ends(figure: Figure, panels: list[tuple[Axes, list[_Curve]]]) -> None
         inches = ax.get_window_extent().height / figure.dpi
         low, high = ax.get_ylim()
         wanted = [(curve.end[1] - low) / (high - low) * inches for curve in curves]
-        for (_, note), place in zip(mine, _spaced(wanted, [_height(_label(c)) for c in curves], inches), strict=True):
+        for (_, note), place in zip(
+            mine, spaced(wanted, [label_height(_label(c)) for c in curves], inches), strict=True
+        ):
             note.set_position((1, place / inches))
 
 
@@ -181,44 +173,3 @@ def _note(ax: Axes, curve: _Curve) -> Annotation:
         annotation_clip=False,
         gid="end-label",
     )
-
-
-def _spaced(wanted: list[float], heights: list[float], room: float) -> list[float]:
-    """Centres as near as may be to the wanted ones such that no two labels overlap, all inches from the bottom.
-
-    Neighbours that would overlap form a block whose centre is the mean of what its members want; blocks that meet
-    join (the pool-adjacent-violators rule, so the squared displacement is least).
-    """
-    order = sorted(range(len(wanted)), key=wanted.__getitem__)
-    blocks: list[tuple[list[int], float]] = []  # members from the bottom up, lower edge
-    for i in order:
-        members, edge = [i], _edge([i], wanted, heights, room)
-        while blocks and blocks[-1][1] + sum(heights[j] for j in blocks[-1][0]) > edge:
-            members = blocks.pop()[0] + members
-            edge = _edge(members, wanted, heights, room)
-        blocks.append((members, edge))
-    centres = [math.nan] * len(wanted)
-    for members, edge in blocks:
-        for j in members:
-            centres[j] = edge + heights[j] / 2
-            edge += heights[j]
-    return centres
-
-
-def _edge(members: list[int], wanted: list[float], heights: list[float], room: float) -> float:
-    """The lower edge of a block that moves its members least and stays on the panel."""
-    below = np.cumsum([0.0] + [heights[j] for j in members])
-    ideal = float(np.mean([wanted[j] - below[k] - heights[j] / 2 for k, j in enumerate(members)]))
-    return max(0.0, min(ideal, room - float(below[-1])))
-
-
-def _caption(results: Results, table: pd.DataFrame, metric: str) -> str:
-    few, many = int(table["n"].min()), int(table["n"].max())
-    seeds = f"n = {many}" if few == many else f"n = {few} to {many}"
-    band = "bands: 95 % t interval of the mean" if many > 1 else "one seed, so no bands"
-    probes = [results.shown(probe) for probe in dict.fromkeys(table["probe"])]
-    name = measure(metric)
-    what = f"{name[:1].upper()}{name[1:]} of {' and '.join(probes)} probe{'s' * (len(probes) > 1)} on frozen layers"
-    over = f"mean over seeds, {seeds}" if many > 1 else f"{seeds} seed"
-    lines = [f"{what}; {over}; {band}.", results.image_sentence, results.probe_sentence]
-    return " ".join(line for line in lines if line)

@@ -26,6 +26,15 @@ def test_draw_writes_png_and_svg_that_are_equal_bytes_for_equal_results(make):
     assert not list(first[0].parent.glob(".*"))
 
 
+def test_pdf_is_written_on_request_and_is_equal_bytes_too(make):
+    results = load(make(study_index(LINES[:2], (0,))))
+    [first] = draw(results, ["layer_curves"], kinds=["pdf"])
+    before = first.read_bytes()
+    assert before.startswith(b"%PDF")
+    assert [path.name for path in first.parent.iterdir()] == ["layer_curves.pdf"]
+    assert draw(results, ["layer_curves"], kinds=["pdf"])[0].read_bytes() == before
+
+
 def test_a_figure_without_anything_to_show_is_left_out_unless_asked_for(tmp_path):
     index = study_index(LINES, (0,))
     results = load(write_study(StudyFolder(tmp_path), index, records_of(index)))
@@ -47,8 +56,8 @@ def test_an_unknown_figure_lists_the_known_ones(usual):
 
 
 @pytest.mark.parametrize("name", registry.names("show.figures"))
-def test_every_figure_is_readable_and_nothing_is_cut_off(usual, name):
-    figure = registry.find("show.figures", name)()(usual)
+def test_every_figure_is_readable_and_nothing_is_cut_off(showing, name):
+    figure = showing(name)
     figure.draw_without_rendering()
     sizes = [text.get_fontsize() for text in figure.findobj(Text)]
     assert min(sizes) >= SMALL
@@ -62,8 +71,8 @@ def test_every_figure_is_readable_and_nothing_is_cut_off(usual, name):
 
 
 @pytest.mark.parametrize("name", registry.names("show.figures"))
-def test_captions_and_titles_do_not_touch_what_is_drawn(usual, name):
-    figure = registry.find("show.figures", name)()(usual)
+def test_captions_and_titles_do_not_touch_what_is_drawn(showing, name):
+    figure = showing(name)
     figure.draw_without_rendering()
     title, caption = (text.get_window_extent() for text in figure.texts)
     for ax in figure.axes:

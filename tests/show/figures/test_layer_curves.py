@@ -7,7 +7,8 @@ import pytest
 
 from augstudy.core.store import StudyFolder
 from augstudy.show.base import load
-from augstudy.show.figures.layer_curves import LayerCurves, _spaced
+from augstudy.show.figures.layer_curves import LayerCurves
+from augstudy.show.looks import spaced
 from augstudy.show.table import summary
 
 from ..synthetic import LAYERS, LINES, failed, records_of, study_index, write_study
@@ -86,10 +87,10 @@ def test_labels_of_rows_that_end_at_one_point_do_not_overlap(tmp_path):
     assert overlapping(figure, end_labels(figure.axes[0])) == []
 
 
-def test_spaced_moves_nothing_that_has_room_and_splits_the_difference_otherwise():
-    assert _spaced([1.0, 3.0], [0.5, 0.5], 4) == [1.0, 3.0]
-    np.testing.assert_allclose(_spaced([2.0, 2.0], [0.5, 0.5], 4), [1.75, 2.25])
-    np.testing.assert_allclose(_spaced([3.9, 0.0], [0.5, 0.5], 4), [3.75, 0.25])  # stays on the panel
+def testspaced_moves_nothing_that_has_room_and_splits_the_difference_otherwise():
+    assert spaced([1.0, 3.0], [0.5, 0.5], 4) == [1.0, 3.0]
+    np.testing.assert_allclose(spaced([2.0, 2.0], [0.5, 0.5], 4), [1.75, 2.25])
+    np.testing.assert_allclose(spaced([3.9, 0.0], [0.5, 0.5], 4), [3.75, 0.25])  # stays on the panel
 
 
 def test_one_seed_has_no_band_and_the_caption_says_so(make):

@@ -1,0 +1,106 @@
+"""What the diagnostics of a training warn of: each rule with the reason for its bound."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from augstudy.show.base import Results
+from augstudy.show.costs import facts
+from augstudy.show.curves import LOSS, curves
+
+__all__ = ["Caution", "cautions"]
+
+# A healthy embedding's coordinates have a standard deviation near 1 / sqrt(D), a collapsed one's near 0 (Chen and He,
+# "Exploring Simple Siamese Representation Learning", CVPR 2021, figure 2); a tenth of it is no longer healthy.
+COLLAPSED = 0.1
+HALF = 50.0  # per cent of crops in one cluster
+CUE = 5.0  # points above chance on pictures that have no up: more than the sampling error of a thousand crops
+
+# At its equilibrium BiGAN's discriminator is at chance: that is the goal, and no failure.
+_BEST_AT_CHANCE = ("discriminator accuracy",)
+_FOOLED_NEVER = 99.0  # per cent: a discriminator that is never fooled gives the generator no gradient
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Something in one run's diagnostics that a reader of its numbers should know.
+
+    Args:
+        row, seed: of the run.
+        kind: "failed", "not a number", "collapse", "task too easy", "empty clusters", "shortcut" or "not learnt".
+        words: one sentence.
+    """
+
+    row: str
+    seed: int
+    kind: str
+    words: str
+
+
+def cautions(results: Results) -> list[Caution]:
+    """All of a study, in the order of its rows and seeds."""
+    table = curves(results)
+    own = facts(results)
+    return [
+        Caution(row.name, run["seed"], kind, words)
+        for row in results.distinct_rows
+        for run in row.runs
+        for kind, words in _of_run(results, run, table[table["hash"] == run["hash"]], own.get(run["hash"], {}))
+    ]
+
+
+def _of_run(
+    results: Results, run: dict[str, Any], curve: pd.DataFrame, facts: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    if results.status(run) == "failed":
+        yield "failed", f"{results.records[run['hash']].get('reason') or 'no reason recorded'}."
+    for metric, values in curve.groupby("metric", sort=False)["value"]:
+        if not values.map(math.isfinite).all():
+            yield "not a number", f"{metric} is not finite in an epoch."
+    ends = {entry["metric"]: entry for entry in results.records.get(run["hash"], {}).get("pretext") or []}
+    for metric, entry in ends.items():
+        value = entry["value"]
+        if value is None or not math.isfinite(value):
+            yield "not a number", f"{metric} is not finite at the end."
+            continue
+        yield from _named(metric, value, entry, facts)
+        if not _is_better(entry) and metric not in _BEST_AT_CHANCE:
+            chance = f"{entry['chance']:.3g}"
+            yield "not learnt", f"{metric} ended at {value:.3g}, no better than chance ({chance})."
+
+
+def _named(metric: str, value: float, entry: dict[str, Any], facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Rules for diagnostics by name."""
+    if metric == "std of embeddings":
+        dims = ((facts.get("config") or {}).get("method") or {}).get("dim")
+        healthy = 1 / math.sqrt(dims) if dims else 0.1
+        if value < COLLAPSED * healthy:
+            yield "collapse", f"the embeddings' standard deviation is {value:.2g}, a healthy one is near {healthy:.2g}."
+    if metric == "largest cluster" and value > HALF:
+        yield "collapse", f"one cluster holds {value:.0f} % of the crops."
+    if metric == "task too easy" and value:
+        yield "task too easy", "nearly every positive comes first, so the loss has next to nothing to teach."
+    if metric.startswith("empty clusters") and value:
+        yield "empty clusters", f"{value:.3g} {metric} in the last epoch."
+    if metric == "rotation accuracy on noise" and value > entry["chance"] + CUE:
+        cue = "borders or interpolation give the turn away"
+        yield (
+            "shortcut",
+            f"on pictures that have no up, {value:.0f} % of turns are told ({entry['chance']:.0f} %): {cue}.",
+        )
+    if metric in _BEST_AT_CHANCE and value > _FOOLED_NEVER:
+        yield "not learnt", f"the {metric} is {value:.1f} %: the generator never fools the discriminator."
+
+
+def _is_better(entry: dict[str, Any]) -> bool:
+    """Whether a number is better than chance; where chance is 0 or lower is better than any chance, nothing is said."""
+    chance = entry.get("chance")
+    if not chance or entry["metric"] == LOSS:
+        return True
+    if entry.get("better", "higher") == "higher":
+        return bool(entry["value"] > chance)
+    judged = entry.get("unit") == "nats"  # of what should be low, only losses are expected to fall below chance
+    return not judged or bool(entry["value"] < chance)

@@ -1,0 +1,80 @@
+"""One self-contained HTML page of a study, or of several side by side: no network, no framework, no build step."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from augstudy.core.errors import UserError
+from augstudy.core.store import write_text
+from augstudy.show.base import Results
+from augstudy.show.claim_table import HOW
+from augstudy.show.report.facts import told
+
+__all__ = ["compare", "write"]
+
+
+def write(results: Results, path: Path | None = None) -> Path:
+    """Write a study's report; equal results and figures give equal bytes.
+
+    Args:
+        path: where it goes; report.html in the study's folder unless told.
+    """
+    path = path or results.folder.report
+    write_text(path, _environment().get_template("study.html").render(study=told(results)))
+    return path
+
+
+def compare(studies: Sequence[Results], path: Path) -> Path:
+    """Write one page with studies side by side: what became of each claim, main figures, tables.
+
+    Raises:
+        UserError: there is but one study.
+    """
+    if len(studies) < 2:
+        raise UserError("one study has nothing to be compared with", "Name two: augstudy report --compare ONE OTHER.")
+    said = [told(results) for results in studies]
+    for study, name in zip(said, _names(studies), strict=True):
+        study["name"] = name
+    write_text(path, _environment().get_template("compare.html").render(studies=said, claims=_matched(said)))
+    return path
+
+
+def _names(studies: Sequence[Results]) -> list[str]:
+    """A name for each study: its folder's, and where two have one name, the path with it."""
+    names = [results.folder.path.name for results in studies]
+    paths = [results.folder.path.as_posix() for results in studies]
+    return [path if names.count(name) > 1 else name for name, path in zip(names, paths, strict=True)]
+
+
+def _matched(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each claim that any of the studies makes, with its line in each of them or None."""
+    lines = [{line["claim"]: line for line in (study["claims"] or {"lines": []})["lines"]} for study in said]
+    return [
+        {"claim": claim, "lines": [found.get(claim) for found in lines]}
+        for claim in dict.fromkeys(c for f in lines for c in f)
+    ]
+
+
+@cache
+def _environment() -> Environment:
+    """Templates of this folder; every value is escaped, and a value that is not there is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"HOW": HOW}
+    environment.filters["duration"] = _duration
+    return environment
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in the unit that a person would say: 0.4 s, 12 min, 3.2 h."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
