@@ -24,6 +24,7 @@ from augstudy.learn.checkpoint import save_encoder
 from augstudy.learn.loggers import Loggers
 from augstudy.learn.loop import Compute
 from augstudy.learn.pretrain import Pretraining
+from augstudy.learn.sided import network
 from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
 from augstudy.study.measurement import Measurement
@@ -32,7 +33,7 @@ from augstudy.study.progress import Reporter, Told
 from augstudy.study.provenance import image_facts, plain, provenance
 from augstudy.study.regimes import Image
 from augstudy.study.stock import Planned, Stock
-from augstudy.study.trial import try_networks
+from augstudy.study.trial import check_reach, try_networks
 
 __all__ = ["Laboratory"]
 
@@ -69,6 +70,8 @@ class Laboratory:
             self.stock.image(run)
             if run.seed == study.seeds[0]:
                 try_networks(run)
+                if run.method.trains and run.view.reach:
+                    check_reach(run, self.stock.sizes(run))
         for used in self.images.values():
             load_image(used.path)
 
@@ -183,7 +186,8 @@ class Laboratory:
             write_json(folder.record, record | {"seconds": round(time.perf_counter() - start, 3)})
             return record
         size = run.view.size if run.method.trains else None
-        save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), size)
+        sided = (run.view_name, asdict(run.view)) if run.view.two_encoders and run.method.trains else None
+        save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), size, sided)
         self._save_pictures(plan, folder, training.source, encoder)
         seconds = round(time.perf_counter() - start, 3)
         write_yaml(folder.provenance, self._provenance(plan) | {"seconds": seconds})
@@ -195,9 +199,10 @@ class Laboratory:
         run, view, folder = plan.run, plan.run.view, self.folder.run(plan.key)
         return Pretraining(
             method=run.method,
-            backbone=run.backbone,
+            backbone=network(run.backbone, view),
             source=self.source(plan),
-            graph=view.graph(),
+            graph=view.pair()[0],
+            second=view.pair()[1],
             size=view.size,
             seed=run.seed,
             fabric=self.fabric,
@@ -214,7 +219,8 @@ class Laboratory:
     def _save_pictures(self, plan: Planned, folder: RunFolder, source: Source, encoder: Encoder) -> None:
         """What figures need that must not load torch: first-layer filters, and some crops."""
         conv = next(m for m in encoder.modules() if isinstance(m, torch.nn.Conv2d))
-        save_array(folder.filters, conv.weight.detach().permute(0, 2, 3, 1).numpy())
+        if conv.in_channels > 1:  # of a side with one channel there is no colour to show
+            save_array(folder.filters, conv.weight.detach().permute(0, 2, 3, 1).numpy())
         if plan.run.cropped:
             crops = source.batch(torch.arange(SHEET)).mul(255).round().byte()
             save_array(folder.crops, crops.permute(0, 2, 3, 1).cpu().numpy())
