@@ -16,8 +16,7 @@ import json
 import os
 import shlex
 import tempfile
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,13 +33,11 @@ __all__ = [
     "StudyFolder",
     "digest",
     "not_yaml",
-    "read_arrays",
     "read_json",
     "read_record",
     "read_yaml",
     "replacing",
     "save_array",
-    "save_arrays",
     "write_json",
     "write_text",
     "write_yaml",
@@ -96,25 +93,6 @@ def save_array(path: Path, array: np.ndarray[Any, Any]) -> None:
     """Write a whole .npy file or nothing."""
     with replacing(path) as temporary:
         np.save(temporary, array)
-
-
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-    """Write several named arrays as a whole .npz file or nothing."""
-    with replacing(path) as temporary:
-        np.savez(temporary, **arrays)
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """The arrays of an .npz file by name.
-
-    Raises:
-        UserError: it is not such a file.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            return {name: found[name] for name in found.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise UserError(f"{path} is not readable ({error})", "Delete it and run the study again.") from None
 
 
 def read_json(path: Path) -> Any:

@@ -6,18 +6,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 
 from augstudy.core import registry
 from augstudy.core.build import build, check_choice
 from augstudy.core.errors import Diverged
-from augstudy.core.store import RunFolder, StudyFolder, read_record, save_array, write_json, write_yaml
+from augstudy.core.store import RunFolder, StudyFolder, read_record, write_json, write_yaml
 from augstudy.data.corpus import Source
 from augstudy.data.datasets.base import Labelled
 from augstudy.data.device import device_for
 from augstudy.data.images import ImageUsed, load_image
-from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import save_encoder
 from augstudy.learn.loggers import Loggers
 from augstudy.learn.loop import Compute
@@ -25,6 +23,7 @@ from augstudy.learn.pretrain import Pretraining
 from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
 from augstudy.study.measurement import Measurement
+from augstudy.study.pictures import Pictures, Subject, save_first_pictures
 from augstudy.study.plan import Study, expand
 from augstudy.study.progress import Reporter
 from augstudy.study.provenance import image_facts, plain, provenance
@@ -35,7 +34,6 @@ from augstudy.study.trial import try_networks
 __all__ = ["Laboratory"]
 
 PRECISIONS = ("32-true", "bf16-mixed")  # Fabric's others need more than our loop does
-SHEET = 64  # crops kept of each corpus for the contact sheet
 
 
 class Laboratory:
@@ -55,6 +53,7 @@ class Laboratory:
         self.runs = expand(study, presets())
         self.stock = Stock(study)
         self.measurement = Measurement.of(study)
+        self.pictures = Pictures(study.figures, self.measurement.extraction)
         for name in study.figures:
             registry.find("show.figures", name)
         check_claims(study, self.runs)
@@ -134,12 +133,16 @@ class Laboratory:
         return lines
 
     def run_one(self, plan: Planned, reporter: Reporter) -> dict[str, Any]:
-        """Train the encoder unless that is done, then every probe that is not; returns the record."""
+        """Train the encoder unless that is done, then every probe and picture that is not; returns the record."""
         folder = self.folder.run(plan.key)
         record = read_record(folder.record) if folder.record.exists() else self._train(plan, folder, reporter)
         if record["status"] == "finished":
             record["evaluations"] += self.measurement.missing(record, folder, self.labelled, self.fabric.device)
             write_json(folder.record, record)
+            if owed := self._unpainted(plan):
+                source, device = self.source(plan), self.fabric.device
+                subject = Subject(plan, folder, source, self.labelled, self.measurement.extraction, device)
+                self.pictures.make(owed, subject)
         return dict(record)
 
     def _train(self, plan: Planned, folder: RunFolder, reporter: Reporter) -> dict[str, Any]:
@@ -155,7 +158,7 @@ class Laboratory:
             return record
         size = run.view.size if run.method.trains else None
         save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), size)
-        self._save_pictures(plan, folder, training.source, encoder)
+        save_first_pictures(folder, run, training.source, encoder)
         seconds = round(time.perf_counter() - start, 3)
         write_yaml(folder.provenance, self._provenance(plan) | {"seconds": seconds})
         pretext = [asdict(d) for d in found]
@@ -182,20 +185,23 @@ class Laboratory:
         """What this run trains on."""
         return self.stock.source(plan, self.fabric.device)
 
-    def _save_pictures(self, plan: Planned, folder: RunFolder, source: Source, encoder: Encoder) -> None:
-        """What figures need that must not load torch: first-layer filters, and some crops."""
-        conv = next(m for m in encoder.modules() if isinstance(m, torch.nn.Conv2d))
-        save_array(folder.filters, conv.weight.detach().permute(0, 2, 3, 1).numpy())
-        if plan.run.cropped:
-            crops = source.batch(torch.arange(SHEET)).mul(255).round().byte()
-            save_array(folder.crops, crops.permute(0, 2, 3, 1).cpu().numpy())
-
     def _finished(self, plan: Planned) -> bool:
         path = self.folder.run(plan.key).record
         if not path.exists():
             return False
         record = read_record(path)
-        return record["status"] == "failed" or not self.measurement.lacking(record, self.labelled)
+        if record["status"] == "failed":
+            return True
+        return not self.measurement.lacking(record, self.labelled) and not self._unpainted(plan)
+
+    def _unpainted(self, plan: Planned) -> list[str]:
+        """The galleries that a run still owes: those of a row are of its first seed that did not fail."""
+        row = next(row for row in self.rows if any(one.key == plan.key for one in row))
+        for earlier in row[: [one.key for one in row].index(plan.key)]:
+            path = self.folder.run(earlier.key).record
+            if not path.exists() or read_record(path)["status"] == "finished":
+                return []
+        return self.pictures.lacking(plan.run, self.folder.run(plan.key), self.labelled)
 
     def index(self) -> dict[str, Any]:
         """`study.yaml`: what table and figures need to know besides the records."""

@@ -144,6 +144,7 @@ class Method(ABC):
     trains: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = False
     needs_blank: ClassVar[bool] = False  # is judged on blank pictures too
+    assigns: ClassVar[bool] = False  # its modules keep the cluster of each crop as `labels`, (N,) or (heads, N)
 
     def __post_init__(self) -> None:
         check_types(self)
