@@ -44,8 +44,9 @@ def stylize(
     """
     from augstudy.data.device import device_for
     from augstudy.data.images import find_image, load_image
+    from augstudy.evaluate.visuals.arrays import as_pixels
     from augstudy.evaluate.visuals.encoders import named_encoders
-    from augstudy.evaluate.visuals.style import StyleTransfer, fitted, pixels
+    from augstudy.evaluate.visuals.style import StyleTransfer, fitted
     from augstudy.show.figures.base import picture_page
     from augstudy.show.figures.style_transfer import how_painted
     from augstudy.show.pages import save_page, save_picture
@@ -59,15 +60,16 @@ def stylize(
     for name, encoder in named:  # all of them, before the first is painted with
         transfer.layers(encoder, name)
     sheets = [
-        (f"{what}: {one.name}", pixels(x)) for what, one, x in zip(("content", "style"), used, sources, strict=True)
+        (f"{what}: {one.name}", as_pixels(x) / 255)
+        for what, one, x in zip(("content", "style"), used, sources, strict=True)
     ]
     files = [out.with_name(f"{out.stem}_{number}.png") for number in range(1, len(named) + 1)]
     for (name, encoder), path in zip(named, files, strict=True):
         with Meter(console, name) as meter:
             done = transfer(encoder.to(place), *sources, partial(progress, meter))
         console.print(f"{escape(name)}: {done.told()}", highlight=False, soft_wrap=True)
-        save_picture(pixels(done.picture), path)
-        sheets.append((name, pixels(done.picture)))
+        save_picture(as_pixels(done.picture), path)
+        sheets.append((name, as_pixels(done.picture) / 255))
     caption = how_painted(transfer.told(), {image.name: image.credit for image in used})
     save_page(picture_page("Style transfer", caption, sheets, 7.0), out)
     console.print(f"wrote {', '.join(escape(str(path)) for path in (out, *files))}", highlight=False, soft_wrap=True)

@@ -17,7 +17,6 @@ import json
 import os
 import shlex
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,21 +27,19 @@ import numpy as np
 import yaml
 
 from augstudy.core.errors import UserError
+from augstudy.core.slips import not_yaml
 
 __all__ = [
     "RESULTS",
     "RunFolder",
     "StudyFolder",
     "digest",
-    "not_yaml",
-    "read_arrays",
     "read_json",
     "read_record",
     "read_records",
     "read_yaml",
     "replacing",
     "save_array",
-    "save_arrays",
     "write_json",
     "write_records",
     "write_text",
@@ -101,25 +98,6 @@ def save_array(path: Path, array: np.ndarray[Any, Any]) -> None:
         np.save(temporary, array)
 
 
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-    """Write several named arrays as a whole .npz file or nothing."""
-    with replacing(path) as temporary:
-        np.savez(temporary, **arrays)
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """The arrays of an .npz file by name.
-
-    Raises:
-        UserError: it is not such a file.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            return {name: found[name] for name in found.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise UserError(f"{path} is not readable ({error})", "Delete it and run the study again.") from None
-
-
 def read_json(path: Path) -> Any:
     """Raises UserError when the file is not JSON."""
     try:
@@ -171,34 +149,6 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} is not text in UTF-8, so it is no YAML", "Save it as UTF-8 in an editor.") from None
     except yaml.YAMLError as error:
         raise not_yaml(path, error) from None
-
-
-_SLIPS = {  # words of the parser -> what was probably meant; an opening that is not closed is shown where it stands
-    "while parsing a flow": "a bracket is not closed by line {line}, or a comma is missing",
-    "while scanning a quoted scalar": "a quote is not closed",
-    "mapping values are not allowed": "a colon where none may stand (put such text in quotes), or bad indentation",
-    "found duplicate key": "this key stands here a second time",
-    "found character '\\t'": "a tab: indent with spaces",
-    "found undefined alias": "no anchor (&name) of this name stands before it",
-    "while parsing a block": "it does not go on as the lines before it: see its indentation, brackets and quotes",
-}
-
-
-def not_yaml(path: Path, error: yaml.YAMLError) -> UserError:
-    """What a YAML parser refused: file:line:column and why, then the line itself."""
-    mark = getattr(error, "problem_mark", None)
-    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
-        return UserError(f"{path} is not readable YAML: it has characters that YAML does not know", "Remove them.")
-    told, line = f"{error.problem} {error.context}", mark.line + 1
-    slip, why = next(((slip, why) for slip, why in _SLIPS.items() if slip in told), ("", "it breaks YAML's grammar"))
-    opened = slip in ("while parsing a flow", "while scanning a quoted scalar")
-    mark = error.context_mark if opened and error.context_mark else mark
-    lines = path.read_text(encoding="utf-8").splitlines()
-    row, column = (mark.line, mark.column) if mark.line < len(lines) else (len(lines) - 1, len(lines[-1]))  # at the end
-    return UserError(
-        f"{path}:{row + 1}:{column + 1}: not readable YAML: {why.format(line=line)}",
-        f"Mend this line: {lines[row].strip()}",
-    )
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """The results of one study as they lie on disk, read once: the index, the records, and one tidy DataFrame."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -10,42 +9,13 @@ import pandas as pd
 
 from augstudy.core.errors import UserError
 from augstudy.core.store import StudyFolder, read_record, read_records, read_yaml
+from augstudy.show.rows import REFERENCES, Row, merged, rows_of
 
 __all__ = ["REFERENCES", "Results", "Row", "load", "with_protocol"]
-
-REFERENCES = ("random", "supervised")  # methods that bracket the others rather than compete with them
 
 _BEFORE_AXES = ["study", "label", "method", "data", "image"]
 _AFTER_AXES = ["seed", "layer", "probe", "protocol", "probe_data", "metric", "value", "low", "high"]
 _PROPER_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "stl10": "STL-10"}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: runs that differ in nothing but their seed.
-
-    Args:
-        label: the row's label in the study.
-        values: one value per sweep axis, "" where the row does not have the axis.
-        name: the label with what tells it from the study's other rows, for legends.
-        method: name of the pretext method.
-        runs: the entries of the index, by seed.
-    """
-
-    label: str
-    values: tuple[Any, ...]
-    name: str
-    method: str
-    runs: tuple[dict[str, Any], ...]
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What identifies the row in the tidy frame: its label and its axis values."""
-        return (self.label, *self.values)
-
-    @property
-    def is_reference(self) -> bool:
-        return self.method in REFERENCES
 
 
 @dataclass(frozen=True, eq=False)  # results are told apart by what was loaded, so that verdicts can be kept
@@ -83,7 +53,7 @@ class Results:
     @cached_property
     def rows(self) -> list[Row]:
         """The lines of the table, in the order of the study."""
-        return _rows(self.index["runs"], self.axes)
+        return rows_of(self.index["runs"], self.axes)
 
     @cached_property
     def distinct_rows(self) -> list[Row]:
@@ -91,7 +61,7 @@ class Results:
         groups: dict[tuple[str, ...], list[Row]] = {}
         for row in self.rows:
             groups.setdefault((row.label, *(run["hash"] for run in row.runs)), []).append(row)
-        return [_merged(group, self.axes) for group in groups.values()]
+        return [merged(group, self.axes) for group in groups.values()]
 
     @cached_property
     def layers(self) -> list[str]:
@@ -183,44 +153,6 @@ def _records(folder: StudyFolder, keys: list[str]) -> dict[str, dict[str, Any]]:
     return {key: record for key, record in found.items() if record is not None}
 
 
-def _plain(value: Any) -> Any:
-    """An axis value that fits a table cell and can be grouped by."""
-    return value if isinstance(value, (str, int, float)) else json.dumps(value)
-
-
-def _values(run: dict[str, Any], axes: list[str]) -> tuple[Any, ...]:
-    given = run.get("axes") or {}
-    return tuple(_plain(given[axis]) if axis in given else "" for axis in axes)
-
-
-def _rows(runs: list[dict[str, Any]], axes: list[str]) -> list[Row]:
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for run in runs:
-        groups.setdefault((run["label"], *_values(run, axes)), []).append(run)
-    return [
-        Row(label, tuple(values), _name(label, axes, values), group[0]["method"], tuple(sorted(group, key=_seed)))
-        for (label, *values), group in groups.items()
-    ]
-
-
-def _seed(run: dict[str, Any]) -> int:
-    return int(run["seed"])
-
-
-def _name(label: str, axes: list[str], values: list[Any]) -> str:
-    short = [axis.rsplit(".", 1)[-1] for axis in axes]
-    words = short if len(set(short)) == len(short) else axes  # view.strength and method.strength keep their full names
-    parts = [f"{word} {value}" for word, value in zip(words, values, strict=True) if value != ""]
-    return ", ".join([label, *parts])
-
-
-def _merged(group: list[Row], axes: list[str]) -> Row:
-    """One row for several with the same runs, named by the axis values that they share."""
-    columns = zip(*(row.values for row in group), strict=True)
-    shared = [column[0] if len(set(column)) == 1 else "" for column in columns]
-    return replace(group[0], name=_name(group[0].label, axes, shared))
-
-
 def _probe_names(index: dict[str, Any]) -> dict[str, str]:
     """Evaluation key -> name; two probes of one kind with different settings are told apart by their keys."""
     probes = index.get("probes") or []
@@ -234,7 +166,7 @@ def _tidy(index: dict[str, Any], records: dict[str, dict[str, Any]]) -> pd.DataF
     protocols = {p["key"]: p.get("protocol") or "" for p in index.get("probes") or []}
     lines = [
         (index["study"], row.label, row.method, run["data"], run["image"], *row.values, run["seed"], *measured)
-        for row in _rows(index["runs"], axes)
+        for row in rows_of(index["runs"], axes)
         for run in row.runs
         if run["hash"] in records
         for measured in _measured(records[run["hash"]], probes, protocols)

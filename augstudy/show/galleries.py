@@ -1,11 +1,8 @@
 """Arrays that runs keep for figures of pictures: one .npz file for each gallery and run."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from augstudy.core.store import read_arrays
+from augstudy.core.bundle import Arrays, read_arrays
 from augstudy.show.base import Results
 
 __all__ = ["Gallery", "galleries"]
@@ -23,7 +20,7 @@ class Gallery:
 
     name: str
     seed: int
-    arrays: dict[str, np.ndarray[Any, np.dtype[Any]]]
+    arrays: Arrays
 
 
 def galleries(results: Results, name: str) -> list[Gallery]:

@@ -34,9 +34,10 @@ class KNN(FeatureProbe):
 
     def __call__(self, train: Features, test: Features) -> list[Metric]:
         classes = class_count(train.labels, test.labels)
-        return [top1(layer, self._guess(layer, train, test, classes), test.labels) for layer in train.layers]
+        return [top1(layer, self.guess(layer, train, test, classes), test.labels) for layer in train.layers]
 
-    def _guess(self, layer: str, train: Features, test: Features, classes: int) -> Tensor:  # -> (N,)
+    def guess(self, layer: str, train: Features, test: Features, classes: int) -> Tensor:
+        """The class of each test image by its neighbours at one layer: (N,) int64."""
         bank, queries = (normalize(x, dim=1) for x in standardised(train.layers[layer], test.layers[layer]))
         return torch.cat([self._vote(some, bank, train.labels, classes) for some in queries.split(1024)])
 

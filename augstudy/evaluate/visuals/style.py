@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, interpolate
@@ -14,7 +12,7 @@ from augstudy.core.build import check_choice, check_range, check_types
 from augstudy.core.errors import UserError, nearest
 from augstudy.learn.backbones.base import Encoder, signed
 
-__all__ = ["STARTS", "Progress", "StyleTransfer", "Stylised", "fitted", "gram", "pixels"]
+__all__ = ["STARTS", "Progress", "StyleTransfer", "Stylised", "fitted", "gram"]
 
 STARTS = ("noise", "content")
 MIN_SIDE = 32  # px, of the shorter side of what is made
@@ -207,11 +205,6 @@ def gram(features: Tensor) -> Tensor:
     """Inner products of the channels: (1, C, h, w) -> (C, C), divided by C h w."""
     flat = features[0].flatten(1)  # (C, h w)
     return flat @ flat.T / flat.numel()
-
-
-def pixels(picture: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """(3, h, w) float in [0, 1] -> (h, w, 3) uint8, for files and figures."""
-    return np.asarray(picture.mul(255).round().byte().permute(1, 2, 0).cpu().numpy())
 
 
 def variation(x: Tensor) -> Tensor:

@@ -154,6 +154,7 @@ class Method(ABC):
     contrasts: ClassVar[bool] = False  # compares two views of a crop, so that their shared information can be told
     two_encoders: ClassVar[bool] = False  # can train an encoder a view, where the two are not of one kind
     needs_blank: ClassVar[bool] = False  # is judged on blank pictures too
+    assigns: ClassVar[bool] = False  # its modules keep the cluster of each crop as `labels`, (N,) or (heads, N)
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -6,8 +6,9 @@ from torch import nn
 
 from augstudy.core.errors import UserError
 from augstudy.data.images import find_image, load_image
+from augstudy.evaluate.visuals.arrays import as_pixels
 from augstudy.evaluate.visuals.encoders import untrained
-from augstudy.evaluate.visuals.style import StyleTransfer, fitted, gram, pixels, variation
+from augstudy.evaluate.visuals.style import StyleTransfer, fitted, gram, variation
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.backbones.conv4 import Conv4
 
@@ -79,8 +80,8 @@ def test_the_same_seed_paints_the_same_picture_and_the_encoder_stays_as_it_is(en
 
 def test_pictures_keep_their_shape_and_pixels(pictures):
     assert [tuple(x.shape) for x in pictures] == [(3, 34, 51), (3, 34, 51)]
-    assert pixels(torch.full((3, 2, 5), 0.5)).shape == (2, 5, 3)
-    assert pixels(torch.full((3, 2, 5), 0.5)).max() == 128
+    assert as_pixels(torch.full((3, 2, 5), 0.5)).shape == (2, 5, 3)
+    assert as_pixels(torch.full((3, 2, 5), 0.5)).max() == 128
 
 
 def test_what_does_not_fit_is_said(encoder, pictures):
