@@ -6,7 +6,7 @@ The names below are the public API; each is imported when it is first used.
 import importlib
 from typing import Any
 
-__all__ = ["Corpus", "Graph", "Laboratory", "Recipe", "compose", "find_image", "load_encoder", "load_image"]
+__all__ = ["Corpus", "Graph", "Laboratory", "Recipe", "compose", "find_image", "load", "load_encoder", "load_image"]
 
 _HOMES = {
     "Corpus": "data.corpus",
@@ -15,6 +15,7 @@ _HOMES = {
     "Recipe": "data.corpus",
     "compose": "study.compose",
     "find_image": "data.images",
+    "load": "show.notebook",
     "load_encoder": "learn.checkpoint",
     "load_image": "data.images",
 }

@@ -43,10 +43,10 @@ def compare(studies: Sequence[Results], path: Path) -> Path:
 
 
 def _names(studies: Sequence[Results]) -> list[str]:
-    """A name for each study: its folder's, and where two have one name, the path with it."""
-    names = [results.folder.path.name for results in studies]
-    paths = [results.folder.path.as_posix() for results in studies]
-    return [path if names.count(name) > 1 else name for name, path in zip(names, paths, strict=True)]
+    """A name for each study: its folder's, and where two have one name, that of the folder around it too."""
+    places = [results.folder.path.absolute() for results in studies]
+    names = [place.name for place in places]
+    return [f"{p.parent.name}/{name}" if names.count(name) > 1 else name for name, p in zip(names, places, strict=True)]
 
 
 def _matched(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
