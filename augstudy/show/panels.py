@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from augstudy.show.looks import Look
 from augstudy.show.style import LINE, SMALL, despine, page, wrapped
@@ -15,6 +15,7 @@ from augstudy.show.style import LINE, SMALL, despine, page, wrapped
 __all__ = ["curve", "panels"]
 
 _HANDLE = 0.5  # inches that a line takes up in the key before its name
+_MARGINS = 1.1  # inches beside the key, which is as wide as the panels without their numbers and names
 _TALL = 1.45  # inches of a panel without its title and labels
 
 
@@ -37,7 +38,7 @@ def panels(
     grid = figure.add_gridspec(down + 1, across, height_ratios=[high, *[each] * down])
     legend = figure.add_subplot(grid[0, :], gid="key")
     legend.set_axis_off()
-    handles = [Line2D([], [], color=c, marker=m, linestyle=d, markersize=4, linewidth=1.4) for c, m, d in key.values()]
+    handles = [legend.plot([], [], **_line(look))[0] for look in key.values()]
     legend.legend(
         handles,
         names,
@@ -57,20 +58,24 @@ def panels(
 
 def curve(ax: Axes, x: Sequence[float], table: pd.DataFrame, look: Look, name: str) -> None:
     """A line through the column mean with a band from low to high; a point with bars where there is but one."""
-    x, mean, low, high = (np.asarray(v, dtype=float) for v in (x, table["mean"], table["low"], table["high"]))
-    marker = look.marker if len(x) < 12 or look.dash == "" else None
-    ax.plot(x, mean, color=look.colour, linestyle=look.dash, marker=marker, markersize=3, linewidth=1.2, label=name)
-    if np.isfinite(low).any() and len(x) > 1:
-        ax.fill_between(x, low, high, color=look.colour, alpha=0.15, linewidth=0)
+    at, mean, low, high = (np.asarray(v, dtype=float) for v in (x, table["mean"], table["low"], table["high"]))
+    ax.plot(at, mean, label=name, **_line(look if len(at) < 12 else look._replace(marker="")))
+    if np.isfinite(low).any() and len(at) > 1:
+        ax.fill_between(at, low, high, color=look.colour, alpha=0.15, linewidth=0)
     elif np.isfinite(low).any():
-        ax.errorbar(x, mean, [mean - low, high - mean], color=look.colour, linewidth=1, capsize=2, label="_bar")
+        ax.errorbar(at, mean, [mean - low, high - mean], color=look.colour, linewidth=1, capsize=2, label="_bar")
+
+
+def _line(look: Look) -> dict[str, Any]:
+    """A row's look in matplotlib's words."""
+    return {"color": look.colour, "marker": look.marker, "linestyle": look.dash, "markersize": 3.5, "linewidth": 1.3}
 
 
 def _key_size(names: Sequence[str], width: float) -> tuple[list[str], int, float]:
     """Names broken into lines, how many stand side by side, and how high the key is in inches."""
-    for columns, lines in ((4, 1), (3, 1), (2, 1), (3, 2), (2, 2), (1, math.inf)):
-        broken = [wrapped(name, width / columns - _HANDLE - 0.15) for name in names]
-        if all(name.count("\n") < lines for name in broken):
+    for columns, most in ((4, 1), (3, 1), (2, 1), (3, 2), (2, 2), (1, math.inf)):
+        broken = [wrapped(name, (width - _MARGINS) / columns - _HANDLE) for name in names]
+        if all(name.count("\n") < most for name in broken):
             break
     columns = min(columns, len(names))
     down = math.ceil(len(names) / columns)  # a legend fills column by column

@@ -81,22 +81,21 @@ def _drawn(
     labels = {label for label, _ in maps}
     across = min(_ACROSS, len(maps) // len(labels))
     down = -(-len(maps) // across)
-    side = width / across - 0.55
+    side = width / across - 0.7
     heads = [wrapped(f"{label}: {layer}" if len(labels) > 1 else layer, side, SMALL + 0.5) for label, layer in maps]
     high = len(ticks[1]) * _CELL + (max(head.count("\n") for head in heads) + 1) * SMALL * LINE + 0.75
     figure = page(results.title, caption, width, down * high)
     axes = list(figure.subplots(down, across, squeeze=False).flat)
     low, top = (edge(list(maps.values())) for edge in (np.nanmin, np.nanmax))
-    mesh = None
     for ax, head, grid in zip(axes, heads, maps.values(), strict=False):
-        mesh = ax.pcolormesh(grid, cmap="cividis", vmin=low, vmax=top, edgecolor="white", linewidth=0.5)
+        ax.pcolormesh(grid, cmap="cividis", vmin=low, vmax=top, edgecolor="white", linewidth=0.5)
         ax.set_title(head, loc="left")
         _name(ax, results.axes, ticks)
         if side / len(ticks[0]) > _PRINTED:
             _print(ax, grid, (low + top) / 2)
     for ax in axes[len(maps) :]:
         ax.set_axis_off()
-    figure.colorbar(mesh, ax=axes, label=unit, fraction=0.04, pad=0.02)
+    figure.colorbar(axes[0].collections[0], ax=axes, label=unit, fraction=0.04, pad=0.02)
     return figure
 
 
