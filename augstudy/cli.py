@@ -22,6 +22,7 @@ COMMANDS = (
     "figures",
     "filters",
     "stylize",
+    "neurons",
     "bench",
     "data",
 )  # in the order of the help
