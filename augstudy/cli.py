@@ -23,6 +23,7 @@ COMMANDS = (
     "filters",
     "stylize",
     "report",
+    "neurons",
     "bench",
     "data",
 )  # in the order of the help

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from augstudy.show.style import LINE, SMALL, house, page, wrapped
 
 __all__ = ["enlarged", "framed", "grid_page", "lines_of_tiles"]
 
+TILE = 0.96  # of a column's width, the rest is white
 Pixels = np.ndarray[Any, np.dtype[Any]]
 Line = tuple[str, Sequence[tuple[str, Pixels]]]  # its name, and its pictures, each with a label
 
@@ -17,25 +19,33 @@ Line = tuple[str, Sequence[tuple[str, Pixels]]]  # its name, and its pictures, e
 def grid_page(title: str, caption: str, lines: Sequence[Line], width: float) -> Figure:
     """Each line's name in bold above its pictures, (h, w, 3) in [0, 1], all lines divided alike."""
     columns = max(len(pictures) for _, pictures in lines)
-    side = width / columns - 0.1
+    side = width / columns
     names = [wrapped(name, width - 0.5, SMALL, "bold") for name, _ in lines]
-    labels = [[wrapped(label, side) for label, _ in pictures] for _, pictures in lines]
-    heights = []
-    for name, words, (_, pictures) in zip(names, labels, lines, strict=True):
-        above = (name.count("\n") + 1 + max(word.count("\n") + 1 for word in words)) * SMALL * LINE + 0.15
-        heights.append(above + side * max(x.shape[0] / x.shape[1] for _, x in pictures))
+    labels = [[wrapped(label, side - 0.15) for label, _ in pictures] for _, pictures in lines]
+    words = [max(label.count("\n") + 1 for label in line) for line in labels]  # lines of text above the pictures
+    heights = [
+        (name.count("\n") + 1 + above) * SMALL * LINE + 0.2 + side * max(x.shape[0] / x.shape[1] for _, x in pictures)
+        for name, above, (_, pictures) in zip(names, words, lines, strict=True)
+    ]
     with house():
         figure = page(title, caption, width, sum(heights))
-        parts = figure.subfigures(len(lines), 1, height_ratios=heights, squeeze=False)[:, 0]
-        for part, name, words, (_, pictures) in zip(parts, names, labels, lines, strict=True):
-            part.suptitle(name, size=SMALL, weight="bold", x=0.005, ha="left")
-            for ax in part.subplots(1, columns, squeeze=False).flat:
-                ax.set_axis_off()
-                ax.set_anchor("NW")
-            for ax, word, (_, pixels) in zip(part.axes, words, pictures, strict=False):
-                ax.imshow(pixels, vmin=0, vmax=1)
-                ax.set_title(word, loc="left", size=SMALL)
+        axes = figure.subplots(len(lines), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+        for ax, name, line, above, (_, pictures) in zip(axes, names, labels, words, lines, strict=True):
+            ax.set_title(name, loc="left", size=SMALL, weight="bold", pad=(above + 0.5) * SMALL * LINE * 72)
+            _line(ax, line, pictures, columns)
         return figure
+
+
+def _line(ax: Axes, labels: Sequence[str], pictures: Sequence[tuple[str, Pixels]], columns: int) -> None:
+    """Pictures side by side in one pair of axes, a unit of which is a column."""
+    ax.set_axis_off()
+    ax.set_anchor("NW")
+    for number, (label, (_, pixels)) in enumerate(zip(labels, pictures, strict=True)):
+        height = TILE * pixels.shape[0] / pixels.shape[1]
+        ax.imshow(pixels, vmin=0, vmax=1, extent=(number, number + TILE, height, 0))
+        ax.annotate(label, (number, 0), (0, 3), textcoords="offset points", size=SMALL, va="bottom", linespacing=1.2)
+    tallest = max(x.shape[0] / x.shape[1] for _, x in pictures)
+    ax.set(xlim=(0, columns), ylim=(TILE * tallest, 0))
 
 
 def enlarged(tiles: Pixels, side: int) -> Pixels:  # (..., h, w, 3) -> (..., k h, k w, 3)
