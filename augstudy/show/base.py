@@ -16,7 +16,7 @@ __all__ = ["REFERENCES", "Results", "Row", "load"]
 REFERENCES = ("random", "supervised")  # methods that bracket the others rather than compete with them
 
 _BEFORE_AXES = ["study", "label", "method", "data", "image"]
-_AFTER_AXES = ["seed", "layer", "probe", "probe_data", "metric", "value"]
+_AFTER_AXES = ["seed", "layer", "probe", "probe_data", "metric", "value", "low", "high"]
 _PROPER_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "stl10": "STL-10"}
 
 
@@ -56,7 +56,7 @@ class Results:
         folder: where it was read from and where tables and figures go.
         index: study.yaml.
         frame: one measured value a line; columns study, label, method, data, image, each sweep axis, seed, layer,
-            probe, probe_data, metric, value; ordered by row, seed, layer depth, probe.
+            probe, probe_data, metric, value, low, high; ordered by row, seed, layer depth, probe.
         records: record.json of the runs that ended, finished or failed, by run hash.
     """
 
@@ -99,8 +99,14 @@ class Results:
         for record in self.records.values():
             for depth, layer in enumerate(record.get("layers") or []):
                 deepest[layer] = max(depth, deepest.get(layer, depth))
-        seen = list(dict.fromkeys(self.frame["layer"]))
+        read = ~self.frame["probe"].isin(self.information)  # what is said of two encoders' embeddings is of no layer
+        seen = list(dict.fromkeys(self.frame.loc[read, "layer"]))
         return sorted(seen, key=lambda layer: deepest.get(layer, len(deepest)))
+
+    @property
+    def information(self) -> list[str]:
+        """Names of the study's estimators of mutual information; in the frame they stand among the probes."""
+        return [estimator["name"] for estimator in self.index.get("mi") or []]
 
     @property
     def classes(self) -> int | None:
@@ -204,7 +210,7 @@ def _merged(group: list[Row], axes: list[str]) -> Row:
 
 def _probe_names(index: dict[str, Any]) -> dict[str, str]:
     """Evaluation key -> name; two probes of one kind with different settings are told apart by their keys."""
-    probes = index.get("probes") or []
+    probes = [*(index.get("probes") or []), *(index.get("mi") or [])]
     kinds = [probe["name"] for probe in probes]
     return {p["key"]: p["name"] if kinds.count(p["name"]) == 1 else f"{p['name']} {p['key'][:4]}" for p in probes}
 
@@ -221,15 +227,15 @@ def _tidy(index: dict[str, Any], records: dict[str, dict[str, Any]]) -> pd.DataF
     ]
     columns = _BEFORE_AXES + axes + _AFTER_AXES
     # Axis columns stay objects: an axis of whole numbers that one row lacks would otherwise be printed as 1.0, 2.0.
-    kinds = {"seed": "int64", "value": "float64"} | dict.fromkeys(axes, "object")
+    kinds = {"seed": "int64"} | dict.fromkeys(("value", "low", "high"), "float64") | dict.fromkeys(axes, "object")
     series = {
         name: pd.Series([line[i] for line in lines], dtype=kinds.get(name, "str")) for i, name in enumerate(columns)
     }
     return pd.DataFrame(series)
 
 
-def _measured(record: dict[str, Any], probes: dict[str, str]) -> list[tuple[str, str, str, str, float]]:
-    """(layer, probe, probe data, metric, value) of the evaluations that belong to the study as it stands."""
+def _measured(record: dict[str, Any], probes: dict[str, str]) -> list[tuple[Any, ...]]:
+    """(layer, probe, probe data, metric, value, low, high) of the evaluations that belong to the study as it stands."""
     if record["status"] != "finished":
         return []
     depths = {layer: depth for depth, layer in enumerate(record.get("layers") or [])}
@@ -237,17 +243,29 @@ def _measured(record: dict[str, Any], probes: dict[str, str]) -> list[tuple[str,
     found = [e for e in record.get("evaluations") or [] if e["key"] in probes]
     found.sort(key=lambda e: order.index(e["key"]))
     lines = [
-        (m["layer"], probes[e["key"]], e["probe_data"], m["metric"], float("nan") if m["value"] is None else m["value"])
+        (
+            m["layer"],
+            probes[e["key"]],
+            e["probe_data"],
+            m["metric"],
+            *(_number(m.get(k)) for k in ("value", "low", "high")),
+        )
         for e in found
         for m in e["metrics"]
     ]
     return sorted(lines, key=lambda line: depths.get(line[0], len(depths)))  # stable: probes keep the study's order
 
 
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
 def _gaps(results: Results) -> Iterator[str]:
-    probes = _probe_names(results.index)
+    names = _probe_names(results.index)
+    of_pairs = {estimator["key"] for estimator in results.index.get("mi") or []}
     for row in results.rows:
         for run in row.runs:
+            probes = {k: name for k, name in names.items() if run.get("mi") or k not in of_pairs}
             who = f"{row.name}, seed {run['seed']} (run {run['hash']})"
             record = results.records.get(run["hash"])
             if record is None:

@@ -25,6 +25,7 @@ from augstudy.learn.pretrain import Pretraining
 from augstudy.learn.sided import network
 from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
+from augstudy.study.information import Information
 from augstudy.study.measurement import Measurement
 from augstudy.study.plan import Study, expand
 from augstudy.study.progress import Reporter
@@ -56,6 +57,7 @@ class Laboratory:
         self.runs = expand(study, presets())
         self.stock = Stock(study)
         self.measurement = Measurement.of(study)
+        self.information = Information.of(study.mi, f"{study.said_in('mi')}: mi")
         for name in study.figures:
             registry.find("show.figures", name)
         check_claims(study, self.runs)
@@ -69,6 +71,9 @@ class Laboratory:
                 try_networks(run)
                 if run.method.trains and run.view.reach:
                     check_reach(run, self.stock.sizes(run))
+                if self.information.covers(run) and run.data == "full":
+                    there = self.source(self.stock.plan(run)).held_out(self.information.pairs)
+                    self.information.check_run(run, len(there))
         for used in self.images.values():
             load_image(used.path)
 
@@ -143,6 +148,9 @@ class Laboratory:
         if record["status"] == "finished":
             record["evaluations"] += self.measurement.missing(record, folder, self.labelled, self.fabric.device)
             write_json(folder.record, record)
+            if self.information.lacking(record, plan.run):
+                record["evaluations"] += self.information.missing(record, plan.run, self.training(plan))
+                write_json(folder.record, record)
         return dict(record)
 
     def _train(self, plan: Planned, folder: RunFolder, reporter: Reporter) -> dict[str, Any]:
@@ -201,7 +209,9 @@ class Laboratory:
         if not path.exists():
             return False
         record = read_record(path)
-        return record["status"] == "failed" or not self.measurement.lacking(record, self.labelled)
+        return record["status"] == "failed" or not (
+            self.measurement.lacking(record, self.labelled) or self.information.lacking(record, plan.run)
+        )
 
     def index(self) -> dict[str, Any]:
         """`study.yaml`: what table and figures need to know besides the records."""
@@ -223,6 +233,7 @@ class Laboratory:
                 **self.measurement.sizes(data),
             },
             "probes": [{"name": name, "key": self.measurement.key(name, data)} for name in self.measurement.probes],
+            **({"mi": self.information.index()} if study.mi else {}),
             "figures": list(study.figures),
             "claims": list(study.claims),
             "notes": self.unseen(),
@@ -240,6 +251,7 @@ class Laboratory:
             "seed": run.seed,
             "axes": run.axes,
             "hash": plan.key,
+            **({"mi": True} if self.information.covers(run) else {}),
         }
 
     def _provenance(self, plan: Planned) -> dict[str, Any]:

@@ -17,11 +17,14 @@ class Metric:
         layer: the encoder's name for it.
         metric: "top1" (per cent) or what else was measured.
         value: a finite number.
+        low, high: bounds of its 95 % interval, where there is one.
     """
 
     layer: str
     metric: str
     value: float
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)

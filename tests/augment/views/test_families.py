@@ -91,7 +91,7 @@ def test_two_crops_have_the_share_in_common(overlap):
     assert torch.minimum(a, c).min() >= -1e-3
     assert (torch.maximum(b, d) <= torch.tensor([80.0, 60.0]) + 1e-3).all()
     shares = (b - a).prod(1) / 4800
-    assert 0.1 <= shares.min()
+    assert shares.min() >= 0.1
     assert shares.max() <= 0.2501
 
 
