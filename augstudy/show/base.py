@@ -70,7 +70,8 @@ class Results:
         for record in self.records.values():
             for depth, layer in enumerate(record.get("layers") or []):
                 deepest[layer] = max(depth, deepest.get(layer, depth))
-        seen = list(dict.fromkeys(self.frame["layer"]))
+        read = ~self.frame["probe"].isin(self.information)  # what is said of two encoders' embeddings is of no layer
+        seen = list(dict.fromkeys(self.frame.loc[read, "layer"]))
         return sorted(seen, key=lambda layer: deepest.get(layer, len(deepest)))
 
     def shown(self, probe: str) -> str:
@@ -78,6 +79,11 @@ class Results:
         keys = {name: key for key, name in _probe_names(self.index).items()}
         protocols = {p["key"]: p.get("protocol") for p in self.index.get("probes") or []}
         return with_protocol(probe, protocols.get(keys.get(probe, "")))
+
+    @property
+    def information(self) -> list[str]:
+        """Names of the study's estimators of mutual information; in the frame they stand among the probes."""
+        return [estimator["name"] for estimator in self.index.get("mi") or []]
 
     @property
     def classes(self) -> int | None:
@@ -155,7 +161,7 @@ def _records(folder: StudyFolder, keys: list[str]) -> dict[str, dict[str, Any]]:
 
 def _probe_names(index: dict[str, Any]) -> dict[str, str]:
     """Evaluation key -> name; two probes of one kind with different settings are told apart by their keys."""
-    probes = index.get("probes") or []
+    probes = [*(index.get("probes") or []), *(index.get("mi") or [])]
     kinds = [probe["name"] for probe in probes]
     return {p["key"]: p["name"] if kinds.count(p["name"]) == 1 else f"{p['name']} {p['key'][:4]}" for p in probes}
 
@@ -189,7 +195,14 @@ def _measured(record: dict[str, Any], probes: dict[str, str], protocols: dict[st
     found = [e for e in record.get("evaluations") or [] if e["key"] in probes]
     found.sort(key=lambda e: order.index(e["key"]))
     lines = [
-        (m["layer"], probes[e["key"]], protocols[e["key"]], e["probe_data"], m["metric"], *map(_number, _triple(m)))
+        (
+            m["layer"],
+            probes[e["key"]],
+            protocols.get(e["key"], ""),
+            e["probe_data"],
+            m["metric"],
+            *map(_number, _triple(m)),
+        )
         for e in found
         for m in e["metrics"]
     ]
@@ -205,9 +218,11 @@ def _number(value: Any) -> float:
 
 
 def _gaps(results: Results) -> Iterator[str]:
-    probes = _probe_names(results.index)
+    names = _probe_names(results.index)
+    of_pairs = {estimator["key"] for estimator in results.index.get("mi") or []}
     for row in results.rows:
         for run in row.runs:
+            probes = {k: name for k, name in names.items() if run.get("mi") or k not in of_pairs}
             who = f"{row.name}, seed {run['seed']} (run {run['hash']})"
             record = results.records.get(run["hash"])
             if record is None:

@@ -14,6 +14,7 @@ from scipy.special import stdtrit  # Student's quantiles; scipy.stats has them t
 from augstudy.core.store import write_records, write_text
 from augstudy.show.base import Results, Row
 from augstudy.show.claim_table import claim_blocks, rich_claims
+from augstudy.show.information import information_blocks, rich_information
 from augstudy.show.markdown import escaped, pipes
 from augstudy.show.verdicts import judge
 
@@ -78,7 +79,8 @@ def rich_table(results: Results) -> Group:
             table.add_row(Text(row.name), *numbers, Text(n))
         table.add_section()
     claims = judge(results)
-    return Group(table) if claims.empty else Group(table, rich_claims(claims))
+    more = [] if claims.empty else [rich_claims(claims)]
+    return Group(table, *rich_information(results), *more)
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class _Grid:
 def _grids(results: Results) -> list[_Grid]:
     table = summary(results.frame)
     table = table[table["metric"] != "penalty"]  # a choice, not a finding; table.csv has it
+    table = table[~table["probe"].isin(results.information)]  # nats have a section of their own
     pairs = table[["probe", "metric"]].drop_duplicates().itertuples(index=False)
     return [_grid(results, table, probe, metric) for probe, metric in pairs]
 
@@ -161,6 +164,7 @@ def _markdown(results: Results, claims: pd.DataFrame) -> str:
         blocks.append("No run has been evaluated yet.")
     else:
         blocks.append("Mean ± sd over n seeds. Bold: the best row of a layer, references left out.")
+    blocks += information_blocks(results)
     if not claims.empty:
         blocks += claim_blocks(claims)
     if pretext := _pretext_lines(results):

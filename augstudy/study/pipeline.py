@@ -26,6 +26,7 @@ from augstudy.learn.sided import network
 from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
 from augstudy.study.facts import run_facts, study_facts, substitutions, unseen
+from augstudy.study.information import Information
 from augstudy.study.measurement import Measurement
 from augstudy.study.pictures import Pictures, Subject, save_first_pictures
 from augstudy.study.plan import Study, expand
@@ -58,6 +59,7 @@ class Laboratory:
         self.stock = Stock(study)
         self.measurement = Measurement.of(study)
         self.pictures = Pictures(study.figures, self.measurement.extraction)
+        self.information = Information.of(study.mi, f"{study.said_in('mi')}: mi")
         for name in study.figures:
             registry.find("show.figures", name)
         check_claims(study, self.runs)
@@ -71,6 +73,9 @@ class Laboratory:
                 try_networks(run)
                 if run.method.trains and run.view.reach:
                     check_reach(run, self.stock.sizes(run))
+                if self.information.covers(run) and run.data == "full":
+                    there = self.source(self.stock.plan(run)).held_out(self.information.pairs)
+                    self.information.check_run(run, len(there))
         for used in self.images.values():
             load_image(used.path)
 
@@ -160,6 +165,9 @@ class Laboratory:
                 source, device = self.source(plan), self.fabric.device
                 subject = Subject(plan, folder, source, self.labelled, self.measurement.extraction, device)
                 self.pictures.make(owed, subject)
+            if self.information.lacking(record, plan.run):
+                record["evaluations"] += self.information.missing(record, plan.run, self.training(plan))
+                write_json(folder.record, record)
         return dict(record)
 
     def _train(self, plan: Planned, folder: RunFolder, reporter: Told) -> dict[str, Any]:
@@ -211,7 +219,8 @@ class Laboratory:
         record = read_record(path)
         if record["status"] == "failed":
             return True
-        return not self.measurement.lacking(record, self.labelled) and not self._unpainted(plan)
+        owed = self.measurement.lacking(record, self.labelled) or self.information.lacking(record, plan.run)
+        return not owed and not self._unpainted(plan)
 
     def _unpainted(self, plan: Planned) -> list[str]:
         """The galleries that a run still owes: those of a row are of its first seed that did not fail."""
@@ -225,7 +234,12 @@ class Laboratory:
     def index(self) -> dict[str, Any]:
         """`study.yaml`: what table and figures need to know besides the records."""
         facts = study_facts(self.study, self.planned, list(self.images.values()), self.labelled, self.measurement)
-        return {**facts, "command": self.folder.made_by(self.study.command)}
+        runs = [
+            {**line, "mi": True} if self.information.covers(plan.run) else line
+            for line, plan in zip(facts["runs"], self.planned, strict=True)
+        ]
+        information = {"mi": self.information.index()} if self.study.mi else {}
+        return {**facts, **information, "runs": runs, "command": self.folder.made_by(self.study.command)}
 
     def _provenance(self, plan: Planned) -> dict[str, Any]:
         return run_facts(plan, self.study, self.labelled, self.measurement, self.fabric.device)

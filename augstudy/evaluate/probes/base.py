@@ -23,7 +23,7 @@ class Metric:
         layer: the encoder's name for it.
         metric: "top1" (per cent) or what else was measured.
         value: a finite number.
-        low, high: its 95 % interval by the bootstrap over test images, where there is one.
+        low, high: bounds of its 95 % interval, where there is one; of a top-1, by the bootstrap over test images.
     """
 
     layer: str
