@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+CORES := $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() or 1))')
+# A process a core, with one thread each: quicker than one process with all of them, for most tests are short.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
 
 .PHONY: study test test-all lint format help
 
@@ -14,14 +17,14 @@ help:
 
 study: $(INSTALLED)
 	@echo "== running studies/single_image_A.yaml; finished runs are kept, results appear in results/single_image_A"
-	$(BIN)/augstudy run studies/single_image_A.yaml
+	$(BIN)/augstudy run studies/single_image_A.yaml --jobs $(CORES)
 
 test: $(INSTALLED)
 	@echo "== running the tests"
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: $(INSTALLED)
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

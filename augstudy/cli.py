@@ -20,7 +20,10 @@ COMMANDS = (
     "crops",
     "table",
     "figures",
+    "filters",
+    "stylize",
     "report",
+    "neurons",
     "bench",
     "data",
 )  # in the order of the help

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from augstudy import cli
 
-COMMANDS = ("run", "check", "preview", "crops", "table", "figures", "data")
+COMMANDS = ("run", "check", "preview", "crops", "table", "figures", "filters", "stylize", "neurons", "data")
 STUDY = """defaults: [/study, /scale: smoke, _self_]
 image: {name: hubble}
 probe_data: {name: photos}

@@ -58,6 +58,7 @@ class GeometryOp(Op):
     """
 
     rigid: ClassVar[bool] = False
+    from_source: ClassVar[bool] = False  # cuts from the source image, whatever crop of it there might be
 
     def out_size(self, size: Size) -> Size:
         """Size of the output for an input of this size."""

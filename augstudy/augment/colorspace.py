@@ -17,7 +17,7 @@ from augstudy.augment.tone import power
 from augstudy.core.build import check_choice, check_range
 from augstudy.core.errors import UserError
 
-__all__ = ["Channels", "ColorSpace", "LinearRGB"]
+__all__ = ["SPACES", "Channels", "ColorSpace", "LinearRGB"]
 
 # Rows give channels from (R, G, B); then what each channel's values span. Sources: BT.470 (YUV, and YDbDr of SECAM),
 # FCC NTSC 1953 (YIQ), in the digits of scikit-image's `yuv_from_rgb`, `yiq_from_rgb` and `ydbdr_from_rgb`.

@@ -11,7 +11,7 @@ from torch import Tensor
 from augstudy.augment.base import GeometryOp, Size
 from augstudy.core.build import check_choice, check_interval, check_range
 
-__all__ = ["CenterCrop", "KeepInside", "RandomCrop", "RandomResizedCrop", "first_box"]
+__all__ = ["CenterCrop", "KeepInside", "RandomCrop", "RandomResizedCrop", "first_box", "stretch_over"]
 
 
 def _towards(share: float, strength: float) -> float:
@@ -36,7 +36,7 @@ def first_box(area: Tensor, ratio: Tensor, limit: Size) -> tuple[Tensor, Tensor]
     return w.gather(1, first)[:, 0] * some, h.gather(1, first)[:, 0] * some
 
 
-def _box(x0: Tensor, y0: Tensor, w: Tensor, h: Tensor, out: Size) -> Tensor:
+def stretch_over(x0: Tensor, y0: Tensor, w: Tensor, h: Tensor, out: Size) -> Tensor:
     """The matrix that stretches `out` over the box with this corner and these sides: (B,) each -> (B, 3, 3)."""
     zero, one = torch.zeros_like(x0), torch.ones_like(x0)
     rows = [torch.stack(r, -1) for r in ((w / out[1], zero, x0), (zero, h / out[0], y0), (zero, zero, one))]
@@ -67,7 +67,7 @@ class RandomCrop(GeometryOp):
         out = self.out_size(size)
         x0 = (params[:, 0] * (size[1] - out[1] + 1)).floor()
         y0 = (params[:, 1] * (size[0] - out[0] + 1)).floor()
-        return _box(x0, y0, torch.full_like(x0, out[1]), torch.full_like(x0, out[0]), out)
+        return stretch_over(x0, y0, torch.full_like(x0, out[1]), torch.full_like(x0, out[0]), out)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class RandomResizedCrop(GeometryOp):
         w, h = w.masked_fill(fallback, fw), h.masked_fill(fallback, fh)
         x0 = x0.masked_fill(fallback, (size[1] - fw) // 2)
         y0 = y0.masked_fill(fallback, (size[0] - fh) // 2)
-        return _box(x0, y0, w, h, self.out_size(size))
+        return stretch_over(x0, y0, w, h, self.out_size(size))
 
     def _sides(self, u: Tensor, size: Size) -> tuple[Tensor, Tensor]:
         """Width and height of the first box that fits, 0 where none did: (B, 2 attempts) -> (B,), (B,)."""
@@ -160,7 +160,7 @@ class CenterCrop(GeometryOp):
     def matrix(self, params: Tensor, size: Size) -> Tensor:
         one = params.new_ones(len(params))
         h, w = (max(1.0, side + (self.size - side) * self.strength) for side in size)
-        return _box(one * ((size[1] - w) / 2), one * ((size[0] - h) / 2), one * w, one * h, self.out_size(size))
+        return stretch_over(one * ((size[1] - w) / 2), one * ((size[0] - h) / 2), one * w, one * h, self.out_size(size))
 
 
 @dataclass(frozen=True)

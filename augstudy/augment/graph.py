@@ -25,9 +25,15 @@ class Draw:
 
 @dataclass(frozen=True)
 class Graph:
-    """Ops in the order a user would write them."""
+    """Ops in the order a user would write them.
+
+    Args:
+        ops: the list.
+        shared: of how many of them, from the first on, both views of a pair draw the same parameters.
+    """
 
     ops: tuple[Op, ...]
+    shared: int = 0
 
     def __post_init__(self) -> None:
         for i, op in enumerate(self.ops):
@@ -39,6 +45,11 @@ class Graph:
     def __add__(self, later: "Graph") -> "Graph":
         return Graph(self.ops + later.ops)
 
+    @property
+    def from_source(self) -> bool:
+        """Whether the first op cuts from the source image itself, so that no crop goes before it."""
+        return bool(self.ops) and isinstance(self.ops[0], GeometryOp) and self.ops[0].from_source
+
     def sample(self, seed: int, stream: str, index: Tensor, epoch: int = 0, view: int = 0) -> list[Draw]:
         """One draw for each op, keyed by (seed, stream, epoch, index, view): see `core.rng.uniform`.
 
@@ -47,8 +58,11 @@ class Graph:
         """
         counts = [op.draws + 1 for op in self.ops]
         with alone():
-            uniforms = rng.uniform(seed, stream, index.cpu(), sum(counts), epoch, view).split(counts, 1)
-            pairs = zip(self.ops, uniforms, strict=True)
+            uniforms = rng.uniform(seed, stream, index.cpu(), sum(counts), epoch, view)
+            if view and self.shared:
+                common = rng.uniform(seed, stream, index.cpu(), sum(counts[: self.shared]), epoch)
+                uniforms[:, : common.shape[1]] = common
+            pairs = zip(self.ops, uniforms.split(counts, 1), strict=True)
             return [Draw(u[:, 0] < op.chance, op.sample(u[:, 1:])) for op, u in pairs]
 
     def out_size(self, size: Size) -> Size:

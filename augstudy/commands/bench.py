@@ -12,7 +12,9 @@ __all__ = ["bench"]
 
 
 def bench(
-    name: Annotated[str, typer.Argument(metavar="BENCH", help="What to measure: crops, views, train or compute.")],
+    name: Annotated[
+        str, typer.Argument(metavar="BENCH", help="What to measure: crops, views, probe, train or compute.")
+    ],
     sizes: Annotated[
         list[int] | None,
         typer.Option("--size", metavar="PX", help="Side in pixels, may be repeated; a bench has its own."),

@@ -17,6 +17,9 @@ def run(
     study: StudyFile,
     overrides: Overrides = None,
     results: ResultsFolder = RESULTS,
+    jobs: Annotated[
+        int, typer.Option("--jobs", metavar="N", help="Make N runs at a time, with a share of the cores each.")
+    ] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be run.")] = False,
 ) -> None:
     """Run a study to its table, figures and report. Finished runs are kept; a killed study goes on where it stopped.
@@ -27,13 +30,16 @@ def run(
         return check([study], overrides, results, estimate=False)
     read_study(study)
     from augstudy.study.compose import compose
+    from augstudy.study.launch.local import Local
     from augstudy.study.pipeline import Laboratory
     from augstudy.study.progress import Reporter
 
-    laboratory = Laboratory(compose(study, overrides or []), results)
+    composed = compose(study, overrides or [])
+    local = Local(composed, results, jobs)
+    laboratory = Laboratory(composed, results)
     reporter = Reporter(console)
     try:
-        changed = laboratory.run(reporter)
+        changed = laboratory.run(reporter, local if jobs > 1 else None)
     finally:
         reporter.close()
     redraw(laboratory.folder, None, keep=not changed)

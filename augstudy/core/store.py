@@ -5,7 +5,8 @@ results/<study>/runs/<hash>/run.yaml       provenance of one run
 results/<study>/runs/<hash>/checkpoint.pt  training state after the last finished epoch
 results/<study>/runs/<hash>/encoder.safetensors, encoder.json
 results/<study>/runs/<hash>/metrics.csv    training curve
-results/<study>/runs/<hash>/filters.npy, crops.npy, pictures/    what figures show
+results/<study>/runs/<hash>/features/      features of every layer, so that a new probe reads no image again
+results/<study>/runs/<hash>/filters.npy, crops.npy, pictures/, galleries/    what figures show
 results/<study>/runs/<hash>/record.json    what the run found; its presence means that the run is finished
 results/<study>/records.json              all its records in one file, for reading where the runs' own are not kept
 results/<study>/table.csv, table.md, claims.csv, figures/, report.html
@@ -26,6 +27,7 @@ import numpy as np
 import yaml
 
 from augstudy.core.errors import UserError
+from augstudy.core.slips import not_yaml
 
 __all__ = [
     "RESULTS",
@@ -33,7 +35,6 @@ __all__ = [
     "StudyFolder",
     "checked_record",
     "digest",
-    "not_yaml",
     "read_json",
     "read_record",
     "read_yaml",
@@ -132,34 +133,6 @@ def read_yaml(path: Path) -> Any:
         raise not_yaml(path, error) from None
 
 
-_SLIPS = {  # words of the parser -> what was probably meant; an opening that is not closed is shown where it stands
-    "while parsing a flow": "a bracket is not closed by line {line}, or a comma is missing",
-    "while scanning a quoted scalar": "a quote is not closed",
-    "mapping values are not allowed": "a colon where none may stand (put such text in quotes), or bad indentation",
-    "found duplicate key": "this key stands here a second time",
-    "found character '\\t'": "a tab: indent with spaces",
-    "found undefined alias": "no anchor (&name) of this name stands before it",
-    "while parsing a block": "it does not go on as the lines before it: see its indentation, brackets and quotes",
-}
-
-
-def not_yaml(path: Path, error: yaml.YAMLError) -> UserError:
-    """What a YAML parser refused: file:line:column and why, then the line itself."""
-    mark = getattr(error, "problem_mark", None)
-    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
-        return UserError(f"{path} is not readable YAML: it has characters that YAML does not know", "Remove them.")
-    told, line = f"{error.problem} {error.context}", mark.line + 1
-    slip, why = next(((slip, why) for slip, why in _SLIPS.items() if slip in told), ("", "it breaks YAML's grammar"))
-    opened = slip in ("while parsing a flow", "while scanning a quoted scalar")
-    mark = error.context_mark if opened and error.context_mark else mark
-    lines = path.read_text(encoding="utf-8").splitlines()
-    row, column = (mark.line, mark.column) if mark.line < len(lines) else (len(lines) - 1, len(lines[-1]))  # at the end
-    return UserError(
-        f"{path}:{row + 1}:{column + 1}: not readable YAML: {why.format(line=line)}",
-        f"Mend this line: {lines[row].strip()}",
-    )
-
-
 @dataclass(frozen=True)
 class RunFolder:
     """The files of one run."""
@@ -169,6 +142,11 @@ class RunFolder:
     @property
     def provenance(self) -> Path:
         return self.path / "run.yaml"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that makes the run."""
+        return self.path / ".lock"
 
     @property
     def checkpoint(self) -> Path:
@@ -200,6 +178,10 @@ class RunFolder:
         return self.path / "record.json"
 
     @property
+    def features(self) -> Path:
+        return self.path / "features"
+
+    @property
     def filters(self) -> Path:
         return self.path / "filters.npy"
 
@@ -214,6 +196,10 @@ class RunFolder:
     def picture(self, name: str) -> Path:
         """An array of pictures that the run's method made, such as `samples`."""
         return self.pictures / f"{name}.npy"
+
+    def gallery(self, name: str) -> Path:
+        """What the figure of this name shows of the run: arrays made with its encoder."""
+        return self.path / "galleries" / f"{name}.npz"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 from augstudy.core.errors import Unobtainable, UserError, nearest
 from augstudy.data.catalogue import IMAGES, fetch_image, one_line, sha256_of
 
-__all__ = ["ImageUsed", "decode_image", "find_image", "load_image"]
+__all__ = ["ImageUsed", "decode_image", "find_image", "load_image", "size_of"]
 
 MIN_SIDE = 32  # px, of the smallest crop that our networks take
 ADVICE = "Use another file, or open it in an image editor and save it as 8-bit PNG or JPEG."
@@ -82,6 +82,20 @@ def load_image(path: Path) -> Tensor:
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror})", "Give the path of an image file.") from None
     return decode_image(content, str(path), MIN_SIDE)
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """(height, width) in pixels, from the head of the file; a turn that its EXIF asks for is not made.
+
+    Raises:
+        UserError: as load_image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except Exception:  # whatever is wrong with it, load_image says it better
+        height, width = load_image(path).shape[-2:]
+        return height, width
 
 
 def decode_image(content: bytes, where: str, min_side: int = 1) -> Tensor:

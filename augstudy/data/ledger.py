@@ -1,6 +1,5 @@
 """What an export has done so far and how, so that a killed one goes on and a finished one can be checked."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augstudy.core.errors import UserError
+from augstudy.core.lock import holding
 from augstudy.core.store import write_json, write_text
 from augstudy.data.shelf import Part, Tally, settle
 
@@ -45,25 +45,15 @@ class Ledger:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out of the folder; the system opens the lock when this one ends, however it ends.
-
-        Locked is a file that is open for writing, for NFS locks no other (flock(2)). It is taken away again.
+        """Keep other processes out of the folder.
 
         Raises:
             UserError: another export writes here.
         """
-        with self._lock.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                held = os.path.samestat(os.fstat(file.fileno()), self._lock.stat())
-            except (BlockingIOError, FileNotFoundError):
-                held = False
-            if not held:  # or who had it took it away while it was being opened, and the next one has another
+        with holding(self._lock) as held:
+            if not held:
                 raise UserError(f"another export is writing into {self.folder}", "Wait for it, or end it.")
-            try:
-                yield
-            finally:
-                self._lock.unlink()
+            yield
 
     @property
     def _lock(self) -> Path:

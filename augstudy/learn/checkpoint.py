@@ -13,6 +13,7 @@ from augstudy.core.build import build
 from augstudy.core.errors import UserError
 from augstudy.core.store import RunFolder, read_json, replacing, write_json
 from augstudy.learn.backbones.base import Backbone, Encoder, fingerprint
+from augstudy.learn.sided import Sided
 
 __all__ = ["first_line", "load_checkpoint", "load_encoder", "read_card", "save_checkpoint", "save_encoder"]
 
@@ -47,13 +48,19 @@ def first_line(error: Exception) -> str:
 
 
 def save_encoder(
-    folder: RunFolder, encoder: Encoder, backbone: str, settings: dict[str, Any], size: int | None = None
+    folder: RunFolder,
+    encoder: Encoder,
+    backbone: str,
+    settings: dict[str, Any],
+    size: int | None = None,
+    sided: tuple[str, dict[str, Any]] | None = None,
 ) -> None:
     """`encoder.safetensors`, and the card `encoder.json` that says how to build and feed the network it fits.
 
     Args:
         backbone, settings: name and settings of the part that made the encoder.
         size: side in px of the views that it was trained on, if it was; other sizes fit too.
+        sided: name and settings of the view family whose two sides have an encoder each.
     """
     state = {encoder.exported_name(name): value.cpu().contiguous() for name, value in encoder.state_dict().items()}
     card = {
@@ -65,7 +72,7 @@ def save_encoder(
         "fingerprint": fingerprint(encoder),
         "augstudy": version("augstudy"),
     }
-    write_json(folder.card, card)
+    write_json(folder.card, card | ({"view": {"name": sided[0], "settings": sided[1]}} if sided else {}))
     with replacing(folder.encoder) as temporary:
         save_file(state, temporary)
 
@@ -100,6 +107,10 @@ def load_encoder(where: RunFolder | Path | str) -> Encoder:
     try:
         card = read_card(where)
         backbone: Backbone = build(registry.find("learn.backbones", card["backbone"]), card["settings"], str(path))
+        if view := card.get("view"):
+            backbone = Sided(
+                backbone=backbone, view=build(registry.find("augment.views", view["name"]), view["settings"], str(path))
+            )
         with torch.device("meta"):  # draws no random weights, for the file's take their place
             encoder = backbone.encoder()
         names = {encoder.exported_name(name): name for name in encoder.state_dict()}

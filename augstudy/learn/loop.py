@@ -59,6 +59,7 @@ class Loop:
         fabric: device and precision.
         classes: labels of the source, 0 without.
         compute: memory format and compiler.
+        second: how the second view of a pair is made, where it is made otherwise than the first.
     """
 
     method: Method
@@ -70,6 +71,7 @@ class Loop:
     fabric: Fabric
     classes: int = 0
     compute: Compute = field(default_factory=Compute)
+    second: Graph | None = None
 
     def make(self) -> tuple[Modules, dict[str, torch.optim.Optimizer]]:
         """Networks whose first weights depend on the seed alone: every method starts from the same encoder."""
@@ -137,9 +139,12 @@ class Loop:
 
     def _views(self, source: Source, index: Tensor, epoch: int) -> list[Tensor]:
         return [
-            signed(source.view(index, self.graph, epoch, v)).contiguous(memory_format=self.compute.memory_format)
+            signed(source.view(index, self._made(v), epoch, v)).contiguous(memory_format=self.compute.memory_format)
             for v in range(self.method.views)
         ]
+
+    def _made(self, view: int) -> Graph:
+        return self.second if view == 1 and self.second else self.graph
 
     def rehearsal(self) -> Callable[[int], None]:
         """A function that makes one training step on so many crops, for who times it; nothing is written or kept."""

@@ -1,8 +1,7 @@
 """The results of one study as they lie on disk, read once: the index, the records, and one tidy DataFrame."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,42 +10,13 @@ import pandas as pd
 from augstudy.core.errors import UserError
 from augstudy.core.records import read_records
 from augstudy.core.store import StudyFolder, read_yaml
+from augstudy.show.rows import REFERENCES, Row, merged, rows_of
 
-__all__ = ["REFERENCES", "Results", "Row", "load"]
-
-REFERENCES = ("random", "supervised")  # methods that bracket the others rather than compete with them
+__all__ = ["REFERENCES", "Results", "Row", "load", "with_protocol"]
 
 _BEFORE_AXES = ["study", "label", "method", "data", "image"]
-_AFTER_AXES = ["seed", "layer", "probe", "probe_data", "metric", "value"]
+_AFTER_AXES = ["seed", "layer", "probe", "protocol", "probe_data", "metric", "value", "low", "high"]
 _PROPER_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "stl10": "STL-10"}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: runs that differ in nothing but their seed.
-
-    Args:
-        label: the row's label in the study.
-        values: one value per sweep axis, "" where the row does not have the axis.
-        name: the label with what tells it from the study's other rows, for legends.
-        method: name of the pretext method.
-        runs: the entries of the index, by seed.
-    """
-
-    label: str
-    values: tuple[Any, ...]
-    name: str
-    method: str
-    runs: tuple[dict[str, Any], ...]
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What identifies the row in the tidy frame: its label and its axis values."""
-        return (self.label, *self.values)
-
-    @property
-    def is_reference(self) -> bool:
-        return self.method in REFERENCES
 
 
 @dataclass(frozen=True, eq=False)  # results are told apart by what was loaded, so that verdicts can be kept
@@ -57,8 +27,9 @@ class Results:
         folder: where it was read from and where tables and figures go.
         index: study.yaml.
         frame: one measured value a line; columns study, label, method, data, image, each sweep axis, seed, layer,
-            probe, probe_data, metric, value; ordered by row, seed, layer depth, probe.
-        records: record.json of the runs that ended, finished or failed, by run hash.
+            probe, protocol, probe_data, metric, value, low and high (its 95 % interval over test images, NaN where
+            there is none); ordered by row, seed, layer depth, probe.
+        records: record.json, or the same out of records.json, of the runs that ended, finished or failed, by hash.
     """
 
     folder: StudyFolder
@@ -83,7 +54,7 @@ class Results:
     @cached_property
     def rows(self) -> list[Row]:
         """The lines of the table, in the order of the study."""
-        return _rows(self.index["runs"], self.axes)
+        return rows_of(self.index["runs"], self.axes)
 
     @cached_property
     def distinct_rows(self) -> list[Row]:
@@ -91,7 +62,7 @@ class Results:
         groups: dict[tuple[str, ...], list[Row]] = {}
         for row in self.rows:
             groups.setdefault((row.label, *(run["hash"] for run in row.runs)), []).append(row)
-        return [_merged(group, self.axes) for group in groups.values()]
+        return [merged(group, self.axes) for group in groups.values()]
 
     @cached_property
     def layers(self) -> list[str]:
@@ -100,8 +71,20 @@ class Results:
         for record in self.records.values():
             for depth, layer in enumerate(record.get("layers") or []):
                 deepest[layer] = max(depth, deepest.get(layer, depth))
-        seen = list(dict.fromkeys(self.frame["layer"]))
+        read = ~self.frame["probe"].isin(self.information)  # what is said of two encoders' embeddings is of no layer
+        seen = list(dict.fromkeys(self.frame.loc[read, "layer"]))
         return sorted(seen, key=lambda layer: deepest.get(layer, len(deepest)))
+
+    def shown(self, probe: str) -> str:
+        """A probe of the frame as people read it, its protocol named: `linear (fast)`, `linear (paper)`, `knn`."""
+        keys = {name: key for key, name in _probe_names(self.index).items()}
+        protocols = {p["key"]: p.get("protocol") for p in self.index.get("probes") or []}
+        return with_protocol(probe, protocols.get(keys.get(probe, "")))
+
+    @property
+    def information(self) -> list[str]:
+        """Names of the study's estimators of mutual information; in the frame they stand among the probes."""
+        return [estimator["name"] for estimator in self.index.get("mi") or []]
 
     @property
     def classes(self) -> int | None:
@@ -164,47 +147,14 @@ def load(folder: StudyFolder) -> Results:
     return Results(folder, index, _tidy(index, records), records)
 
 
-def _plain(value: Any) -> Any:
-    """An axis value that fits a table cell and can be grouped by."""
-    return value if isinstance(value, (str, int, float)) else json.dumps(value)
-
-
-def _values(run: dict[str, Any], axes: list[str]) -> tuple[Any, ...]:
-    given = run.get("axes") or {}
-    return tuple(_plain(given[axis]) if axis in given else "" for axis in axes)
-
-
-def _rows(runs: list[dict[str, Any]], axes: list[str]) -> list[Row]:
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for run in runs:
-        groups.setdefault((run["label"], *_values(run, axes)), []).append(run)
-    return [
-        Row(label, tuple(values), _name(label, axes, values), group[0]["method"], tuple(sorted(group, key=_seed)))
-        for (label, *values), group in groups.items()
-    ]
-
-
-def _seed(run: dict[str, Any]) -> int:
-    return int(run["seed"])
-
-
-def _name(label: str, axes: list[str], values: list[Any]) -> str:
-    short = [axis.rsplit(".", 1)[-1] for axis in axes]
-    words = short if len(set(short)) == len(short) else axes  # view.strength and method.strength keep their full names
-    parts = [f"{word} {value}" for word, value in zip(words, values, strict=True) if value != ""]
-    return ", ".join([label, *parts])
-
-
-def _merged(group: list[Row], axes: list[str]) -> Row:
-    """One row for several with the same runs, named by the axis values that they share."""
-    columns = zip(*(row.values for row in group), strict=True)
-    shared = [column[0] if len(set(column)) == 1 else "" for column in columns]
-    return replace(group[0], name=_name(group[0].label, axes, shared))
+def with_protocol(probe: str, protocol: str | None) -> str:
+    """A probe's name with its protocol, which parts of one kind bear at the end of their names."""
+    return f"{probe.replace(f'_{protocol}', '', 1)} ({protocol})" if protocol else probe
 
 
 def _probe_names(index: dict[str, Any]) -> dict[str, str]:
     """Evaluation key -> name; two probes of one kind with different settings are told apart by their keys."""
-    probes = index.get("probes") or []
+    probes = [*(index.get("probes") or []), *(index.get("mi") or [])]
     kinds = [probe["name"] for probe in probes]
     return {p["key"]: p["name"] if kinds.count(p["name"]) == 1 else f"{p['name']} {p['key'][:4]}" for p in probes}
 
@@ -212,24 +162,25 @@ def _probe_names(index: dict[str, Any]) -> dict[str, str]:
 def _tidy(index: dict[str, Any], records: dict[str, dict[str, Any]]) -> pd.DataFrame:
     axes = list(index.get("axes") or [])
     probes = _probe_names(index)
+    protocols = {p["key"]: p.get("protocol") or "" for p in index.get("probes") or []}
     lines = [
         (index["study"], row.label, row.method, run["data"], run["image"], *row.values, run["seed"], *measured)
-        for row in _rows(index["runs"], axes)
+        for row in rows_of(index["runs"], axes)
         for run in row.runs
         if run["hash"] in records
-        for measured in _measured(records[run["hash"]], probes)
+        for measured in _measured(records[run["hash"]], probes, protocols)
     ]
     columns = _BEFORE_AXES + axes + _AFTER_AXES
     # Axis columns stay objects: an axis of whole numbers that one row lacks would otherwise be printed as 1.0, 2.0.
-    kinds = {"seed": "int64", "value": "float64"} | dict.fromkeys(axes, "object")
+    kinds = {"seed": "int64", "value": "float64", "low": "float64", "high": "float64"} | dict.fromkeys(axes, "object")
     series = {
         name: pd.Series([line[i] for line in lines], dtype=kinds.get(name, "str")) for i, name in enumerate(columns)
     }
     return pd.DataFrame(series)
 
 
-def _measured(record: dict[str, Any], probes: dict[str, str]) -> list[tuple[str, str, str, str, float]]:
-    """(layer, probe, probe data, metric, value) of the evaluations that belong to the study as it stands."""
+def _measured(record: dict[str, Any], probes: dict[str, str], protocols: dict[str, str]) -> list[tuple[Any, ...]]:
+    """(layer, probe, ..., high) of the evaluations that belong to the study as it stands."""
     if record["status"] != "finished":
         return []
     depths = {layer: depth for depth, layer in enumerate(record.get("layers") or [])}
@@ -237,17 +188,34 @@ def _measured(record: dict[str, Any], probes: dict[str, str]) -> list[tuple[str,
     found = [e for e in record.get("evaluations") or [] if e["key"] in probes]
     found.sort(key=lambda e: order.index(e["key"]))
     lines = [
-        (m["layer"], probes[e["key"]], e["probe_data"], m["metric"], float("nan") if m["value"] is None else m["value"])
+        (
+            m["layer"],
+            probes[e["key"]],
+            protocols.get(e["key"], ""),
+            e["probe_data"],
+            m["metric"],
+            *map(_number, _triple(m)),
+        )
         for e in found
         for m in e["metrics"]
     ]
     return sorted(lines, key=lambda line: depths.get(line[0], len(depths)))  # stable: probes keep the study's order
 
 
+def _triple(metric: dict[str, Any]) -> tuple[Any, Any, Any]:
+    return metric["value"], metric.get("low"), metric.get("high")
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else value
+
+
 def _gaps(results: Results) -> Iterator[str]:
-    probes = _probe_names(results.index)
+    names = _probe_names(results.index)
+    of_pairs = {estimator["key"] for estimator in results.index.get("mi") or []}
     for row in results.rows:
         for run in row.runs:
+            probes = {k: name for k, name in names.items() if run.get("mi") or k not in of_pairs}
             who = f"{row.name}, seed {run['seed']} (run {run['hash']})"
             record = results.records.get(run["hash"])
             if record is None:

@@ -1,5 +1,7 @@
 """What figures of accuracy share: the values of one probe, differences to a baseline, and how a caption tells of n."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -55,8 +57,9 @@ def spread_said(n: pd.Series, mark: str) -> str:
     return f"mean over seeds, {seeds}; {mark}: 95 % t interval of the mean"
 
 
-def told(results: Results, metric: str, probe: str, spread: str, more: str = "") -> str:
-    """A caption: what was measured by which probe, how it spreads, what else there is to say, and on which images."""
+def told(results: Results, metric: str, probes: Sequence[str], spread: str, more: str = "") -> str:
+    """A caption: what was measured by which probes, how it spreads, what else there is to say, and on which images."""
     name = measure(metric)
-    what = f"{name[:1].upper()}{name[1:]} of {probe} probe on frozen layers; {spread}."
+    by = " and ".join(results.shown(probe) for probe in probes)
+    what = f"{name[:1].upper()}{name[1:]} of {by} probe{'s' * (len(probes) > 1)} on frozen layers; {spread}."
     return " ".join(s for s in (what, more, results.image_sentence, results.probe_sentence) if s)

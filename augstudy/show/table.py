@@ -15,12 +15,14 @@ from augstudy.core.records import write_records
 from augstudy.core.store import write_text
 from augstudy.show.base import Results, Row
 from augstudy.show.claim_table import claim_blocks, rich_claims
+from augstudy.show.information import information_blocks, rich_information
 from augstudy.show.markdown import escaped, pipes
 from augstudy.show.verdicts import judge
 
 __all__ = ["measure", "rich_table", "summary", "write"]
 
-_NOT_AXES = {"study", "label", "method", "data", "image", "seed", "layer", "probe", "probe_data", "metric", "value"}
+_NOT_AXES = {"study", "label", "method", "data", "image", "seed", "layer", "probe", "protocol", "probe_data", "metric"}
+_NOT_AXES |= {"value", "low", "high"}
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
@@ -72,13 +74,14 @@ def rich_table(results: Results) -> Group:
     for name in (*results.layers, "n"):
         table.add_column(Text(name), justify="right")
     for grid in _grids(results):
-        table.add_row(Text(f"{grid.probe}, {measure(grid.metric)}", "italic"))
+        table.add_row(Text(f"{results.shown(grid.probe)}, {measure(grid.metric)}", "italic"))
         for row, cells, n in zip(results.rows, grid.cells, grid.n, strict=True):
             numbers = [Text(cell.text.replace("± ", "±"), "bold" if cell.best else "") for cell in cells]
             table.add_row(Text(row.name), *numbers, Text(n))
         table.add_section()
     claims = judge(results)
-    return Group(table) if claims.empty else Group(table, rich_claims(claims))
+    more = [] if claims.empty else [rich_claims(claims)]
+    return Group(table, *rich_information(results), *more)
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class _Grid:
 def _grids(results: Results) -> list[_Grid]:
     table = summary(results.frame)
     table = table[table["metric"] != "penalty"]  # a choice, not a finding; table.csv has it
+    table = table[~table["probe"].isin(results.information)]  # nats have a section of their own
     pairs = table[["probe", "metric"]].drop_duplicates().itertuples(index=False)
     return [_grid(results, table, probe, metric) for probe, metric in pairs]
 
@@ -153,11 +157,15 @@ def _markdown(results: Results, claims: pd.DataFrame) -> str:
     blocks += [f"**Note.** {escaped(warning)}" for warning in results.warnings]
     blocks.append(f"Scale: {escaped(str(results.index.get('scale', '-')))}. Runs: {counts or 'none'}.")
     for grid in _grids(results):
-        blocks += [f"## {escaped(grid.probe)}: {escaped(measure(grid.metric))}", _grid_lines(grid, results)]
+        blocks += [
+            f"## {escaped(results.shown(grid.probe))}: {escaped(measure(grid.metric))}",
+            _grid_lines(grid, results),
+        ]
     if results.frame.empty:
         blocks.append("No run has been evaluated yet.")
     else:
         blocks.append("Mean ± sd over n seeds. Bold: the best row of a layer, references left out.")
+    blocks += information_blocks(results)
     if not claims.empty:
         blocks += claim_blocks(claims)
     if pretext := _pretext_lines(results):

@@ -64,7 +64,7 @@ def _line(results: Results, claim: Claim, left: Row, right: Row, at: str) -> tup
     if not reason and n < 2:
         reason = f"{n or 'no'} seed in common, an interval needs two"
     verdict = NOT_SHOWN if reason else _verdict(low, high, claim.bound)
-    names = [f"{row.name}: {side.layer}, {side.probe}" for row, side in sides]
+    names = [f"{row.name}: {side.layer}, {results.shown(side.probe)}" for row, side in sides]
     say = f"{claim.say} ({at})" if at else claim.say
     return (say, verdict, mean, low, high, n, claim.bound, claim.side.metric, *names, reason)
 

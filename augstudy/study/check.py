@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from augstudy.learn.sided import network
 from augstudy.study.estimate import human, training_seconds
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.stock import Planned
@@ -66,7 +67,7 @@ def in_all(lines: list[Line]) -> str:
 def _line(laboratory: Laboratory, plans: list[Planned]) -> Line:
     plan, run = plans[0], plans[0].run
     with torch.device("meta"):  # counted without making them
-        encoder = run.backbone.encoder()
+        encoder = (network(run.backbone, run.view) if run.method.trains else run.backbone).encoder()
     crops = len(laboratory.source(plan)) if run.method.trains else 0
     return Line(
         row=run.row,

@@ -19,7 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from augstudy.core.build import build, settings
 from augstudy.core.errors import UserError, culprit, nearest
-from augstudy.core.store import not_yaml, read_yaml
+from augstudy.core.slips import not_yaml
+from augstudy.core.store import read_yaml
 from augstudy.study.plan import Study
 from augstudy.study.regimes import Data, Image
 from augstudy.study.sections import SECTIONS, family
@@ -28,7 +29,7 @@ from augstudy.study.written import read_study
 __all__ = ["compose", "configs_folder", "presets"]
 
 ROW_SECTIONS = (*SECTIONS, "image")
-MAPPINGS = (*SECTIONS, "methods", "full", "features", "compute", "sweep")
+MAPPINGS = (*SECTIONS, "methods", "full", "features", "mi", "compute", "sweep")
 
 DEFAULTS = "defaults: [/study, /scale: laptop, _self_]"
 

@@ -1,6 +1,5 @@
 """How long training takes on this machine: a few real steps, and from them all others."""
 
-import statistics
 import time
 from collections.abc import Callable, Mapping
 
@@ -29,7 +28,9 @@ def training_seconds(training: Pretraining, budget: float) -> float:
 def step_seconds(step: Callable[[int], None], batch: int, budget: float, device: torch.device) -> float:
     """Seconds of a step on a whole batch, from about `budget` seconds of steps, at least one of a size after a first.
 
-    Where a whole batch would not fit, two parts of it are timed in turns, and the line through their medians is read at
+    The quickest step of a size counts: whatever else the machine does only adds to it.
+
+    Where a whole batch would not fit, two parts of it are timed in turns, and the line through their times is read at
     the batch: what does not grow with the batch, such as the optimiser's part, is then counted once.
     """
 
@@ -51,7 +52,7 @@ def step_seconds(step: Callable[[int], None], batch: int, budget: float, device:
     while not times[large] or time.perf_counter() < deadline:
         for size, seconds in times.items():
             seconds.append(timed(size))
-    return on_line({size: statistics.median(seconds) for size, seconds in times.items()}, batch)
+    return on_line({size: min(seconds) for size, seconds in times.items()}, batch)
 
 
 def larger(small: int, batch: int, seconds: float, left: float) -> int:

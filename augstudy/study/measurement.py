@@ -1,6 +1,7 @@
 """What is measured of every finished encoder, and which of it a record still lacks."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,7 +11,8 @@ from augstudy.core.build import build
 from augstudy.core.store import RunFolder, digest
 from augstudy.data.datasets.base import Labelled
 from augstudy.evaluate.features import Extraction
-from augstudy.evaluate.probes.base import Probe
+from augstudy.evaluate.probes.base import EncoderProbe, FeatureProbe, Metric, Probe, Subject
+from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import load_encoder
 from augstudy.study.plan import Study
 
@@ -40,7 +42,7 @@ class Measurement:
 
     def key(self, name: str, data: Labelled) -> str:
         """Names a probe with its settings and its data, so that a changed one is measured anew."""
-        facts = [name, asdict(self.probes[name]), asdict(self.extraction), data.fingerprint]
+        facts = [name, asdict(self.probes[name]), self.extraction.facts(), data.fingerprint]
         return digest(facts)
 
     def lacking(self, record: dict[str, Any], data: Labelled) -> dict[str, Probe]:
@@ -55,21 +57,39 @@ class Measurement:
         wanted = self.lacking(record, data)
         if not wanted:
             return []
-        train, test = self.extraction(load_encoder(folder), data, device)
+        found = self.by(wanted, load_encoder(folder), data, device, folder.features)
         return [
             {
                 "probe": name,
+                "protocol": self.probes[name].protocol,
                 "key": self.key(name, data),
                 "probe_data": data.label,
-                "metrics": [asdict(m) for m in probe(train, test)],
+                "metrics": [asdict(m) for m in metrics],
             }
-            for name, probe in wanted.items()
+            for name, metrics in found.items()
         ]
+
+    def by(
+        self, probes: dict[str, Probe], encoder: Encoder, data: Labelled, device: torch.device, features: Path | None
+    ) -> dict[str, list[Metric]]:
+        """What these probes find; features are read once, for all that need no more, and kept in a folder if given."""
+        found, read = {}, None
+        for name, probe in probes.items():
+            if isinstance(probe, FeatureProbe):
+                read = read or self.extraction(encoder, data, device, features)
+                found[name] = probe(*read)
+            elif isinstance(probe, EncoderProbe):
+                found[name] = probe(Subject(encoder, data, self.extraction, device))
+        return found
 
     def main(self, record: dict[str, Any], data: Labelled) -> dict[str, Any] | None:
         """What the study's first probe found; a record may hold those of other probes and settings besides."""
         keys = [self.key(name, data) for name in self.probes][:1]
         return next((e for e in record["evaluations"] if e["key"] in keys), None)
+
+    def index(self, data: Labelled) -> list[dict[str, str]]:
+        """The probes as tables and figures find and name them."""
+        return [{"name": k, "key": self.key(k, data), "protocol": p.protocol} for k, p in self.probes.items()]
 
     def sizes(self, data: Labelled) -> dict[str, int]:
         """How many images of each split are used."""

@@ -1,41 +1,44 @@
 """The story of a study: image -> corpus -> pretrain -> features -> probes -> record, then table and figures."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 
 from augstudy.core import registry
 from augstudy.core.build import build, check_choice
 from augstudy.core.errors import Diverged
-from augstudy.core.store import RunFolder, StudyFolder, read_record, save_array, write_json, write_yaml
+from augstudy.core.lock import holding
+from augstudy.core.store import RunFolder, StudyFolder, read_record, write_json, write_yaml
 from augstudy.data.corpus import Source
 from augstudy.data.datasets.base import Labelled
 from augstudy.data.device import device_for
 from augstudy.data.images import ImageUsed, load_image
-from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import save_encoder
 from augstudy.learn.loggers import Loggers
 from augstudy.learn.loop import Compute
 from augstudy.learn.pretrain import Pretraining
+from augstudy.learn.sided import network
 from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
+from augstudy.study.facts import run_facts, study_facts, substitutions, unseen
+from augstudy.study.information import Information
 from augstudy.study.measurement import Measurement
+from augstudy.study.pictures import Pictures, Subject, save_first_pictures
 from augstudy.study.plan import Study, expand
-from augstudy.study.progress import Reporter
-from augstudy.study.provenance import image_facts, plain, provenance
+from augstudy.study.progress import Reporter, Told
 from augstudy.study.regimes import Image
 from augstudy.study.stock import Planned, Stock
-from augstudy.study.trial import try_networks
+from augstudy.study.trial import check_reach, try_networks
 
 __all__ = ["Laboratory"]
 
 PRECISIONS = ("32-true", "bf16-mixed")  # Fabric's others need more than our loop does
-SHEET = 64  # crops kept of each corpus for the contact sheet
+WAIT = 1.0  # s between two looks at what others are making
 
 
 class Laboratory:
@@ -55,6 +58,8 @@ class Laboratory:
         self.runs = expand(study, presets())
         self.stock = Stock(study)
         self.measurement = Measurement.of(study)
+        self.pictures = Pictures(study.figures, self.measurement.extraction)
+        self.information = Information.of(study.mi, f"{study.said_in('mi')}: mi")
         for name in study.figures:
             registry.find("show.figures", name)
         check_claims(study, self.runs)
@@ -66,6 +71,11 @@ class Laboratory:
             self.stock.image(run)
             if run.seed == study.seeds[0]:
                 try_networks(run)
+                if run.method.trains and run.view.reach:
+                    check_reach(run, self.stock.sizes(run))
+                if self.information.covers(run) and run.data == "full":
+                    there = self.source(self.stock.plan(run)).held_out(self.information.pairs)
+                    self.information.check_run(run, len(there))
         for used in self.images.values():
             load_image(used.path)
 
@@ -97,8 +107,11 @@ class Laboratory:
             groups.setdefault((plan.run.label, plan.run.place), []).append(plan)
         return list(groups.values())
 
-    def run(self, reporter: Reporter) -> bool:
+    def run(self, reporter: Reporter, work: Callable[[Reporter], None] | None = None) -> bool:
         """Do what is not done yet; each finished step is on disk before the next begins.
+
+        Args:
+            work: does it in another way than `work` here, such as in several processes.
 
         Returns:
             whether there may be something new to show: something was done, or the study says something else.
@@ -106,43 +119,58 @@ class Laboratory:
         self.folder.require_writable()
         before = self.folder.told()
         write_yaml(self.folder.index, self.index())
-        todo = [p for p in self.planned if not self._finished(p)]
+        todo = self.unfinished()
         reporter.study(self.study.name, len(self.planned), len(self.planned) - len(todo), self.notes())
-        for number, plan in enumerate(todo, 1):
-            reporter.begin(number, len(todo), f"{plan.run.label}, seed {plan.run.seed}", plan.run.place)
+        if todo:
+            (work or self.work)(reporter)
+        return bool(todo) or self.folder.told() != before
+
+    def work(self, reporter: Told) -> None:
+        """Make the runs that are not finished and that nobody else is making; wait for those that others make.
+
+        A run whose maker dies is taken over.
+        """
+        todo = self.unfinished()
+        while left := [(number, plan) for number, plan in enumerate(todo, 1) if not self._finished(plan)]:
+            made = [plan for number, plan in left if self._attempt(plan, f"[{number}/{len(todo)}]", reporter)]
+            if not made:
+                time.sleep(WAIT)
+
+    def _attempt(self, plan: Planned, place: str, reporter: Told) -> bool:
+        """Make a run, unless another process is making it or has made it."""
+        with holding(self.folder.run(plan.key).lock) as mine:
+            if not mine or self._finished(plan):
+                return False
+            reporter.begin(f"{place} {plan.run.label}, seed {plan.run.seed}", plan.run.place)
             record = self.run_one(plan, reporter)
             reporter.end(record, self.measurement.main(record, self.labelled))
-        return bool(todo) or self.folder.told() != before
+            return True
+
+    def unfinished(self) -> list[Planned]:
+        """The runs that are still to be made or measured, in the order of the table."""
+        return [plan for plan in self.planned if not self._finished(plan)]
 
     def notes(self) -> list[str]:
         """What to know before anything is trained, one line each: substitutions, and images that no crop shows."""
-        return [*self.substitutions(), *self.unseen()]
+        return [*substitutions(self.images.values(), self.labelled), *unseen(self.planned)]
 
-    def unseen(self) -> list[str]:
-        """For each row whose corpus has fewer crops than images, how many of them it shows."""
-        return list(dict.fromkeys(plan.note for plan in self.planned if plan.note))
-
-    def substitutions(self) -> list[str]:
-        """What was used in place of what was asked for, one line each."""
-        lines = [
-            f"image {used.asked} cannot be had: using {used.name} ({used.credit}; {used.licence})"
-            for used in self.images.values()
-            if used.name != used.asked and used.label != used.name
-        ]
-        if self.labelled.asked:
-            lines.append(f"data set {self.labelled.asked} cannot be had: probing on {self.labelled.name}")
-        return lines
-
-    def run_one(self, plan: Planned, reporter: Reporter) -> dict[str, Any]:
-        """Train the encoder unless that is done, then every probe that is not; returns the record."""
+    def run_one(self, plan: Planned, reporter: Told) -> dict[str, Any]:
+        """Train the encoder unless that is done, then every probe and picture that is not; returns the record."""
         folder = self.folder.run(plan.key)
         record = read_record(folder.record) if folder.record.exists() else self._train(plan, folder, reporter)
         if record["status"] == "finished":
             record["evaluations"] += self.measurement.missing(record, folder, self.labelled, self.fabric.device)
             write_json(folder.record, record)
+            if owed := self._unpainted(plan):
+                source, device = self.source(plan), self.fabric.device
+                subject = Subject(plan, folder, source, self.labelled, self.measurement.extraction, device)
+                self.pictures.make(owed, subject)
+            if self.information.lacking(record, plan.run):
+                record["evaluations"] += self.information.missing(record, plan.run, self.training(plan))
+                write_json(folder.record, record)
         return dict(record)
 
-    def _train(self, plan: Planned, folder: RunFolder, reporter: Reporter) -> dict[str, Any]:
+    def _train(self, plan: Planned, folder: RunFolder, reporter: Told) -> dict[str, Any]:
         write_yaml(folder.provenance, self._provenance(plan))
         start = time.perf_counter()
         run, training = plan.run, self.training(plan)
@@ -154,8 +182,9 @@ class Laboratory:
             write_json(folder.record, record | {"seconds": round(time.perf_counter() - start, 3)})
             return record
         size = run.view.size if run.method.trains else None
-        save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), size)
-        self._save_pictures(plan, folder, training.source, encoder)
+        sided = (run.view_name, asdict(run.view)) if run.view.two_encoders and run.method.trains else None
+        save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), size, sided)
+        save_first_pictures(folder, run, training.source, encoder)
         seconds = round(time.perf_counter() - start, 3)
         write_yaml(folder.provenance, self._provenance(plan) | {"seconds": seconds})
         pretext = [asdict(d) for d in found]
@@ -166,9 +195,10 @@ class Laboratory:
         run, view, folder = plan.run, plan.run.view, self.folder.run(plan.key)
         return Pretraining(
             method=run.method,
-            backbone=run.backbone,
+            backbone=network(run.backbone, view),
             source=self.source(plan),
-            graph=view.graph(),
+            graph=view.pair()[0],
+            second=view.pair()[1],
             size=view.size,
             seed=run.seed,
             fabric=self.fabric,
@@ -182,81 +212,34 @@ class Laboratory:
         """What this run trains on."""
         return self.stock.source(plan, self.fabric.device)
 
-    def _save_pictures(self, plan: Planned, folder: RunFolder, source: Source, encoder: Encoder) -> None:
-        """What figures need that must not load torch: first-layer filters, and some crops."""
-        conv = next(m for m in encoder.modules() if isinstance(m, torch.nn.Conv2d))
-        save_array(folder.filters, conv.weight.detach().permute(0, 2, 3, 1).numpy())
-        if plan.run.cropped:
-            crops = source.batch(torch.arange(SHEET)).mul(255).round().byte()
-            save_array(folder.crops, crops.permute(0, 2, 3, 1).cpu().numpy())
-
     def _finished(self, plan: Planned) -> bool:
         path = self.folder.run(plan.key).record
         if not path.exists():
             return False
         record = read_record(path)
-        return record["status"] == "failed" or not self.measurement.lacking(record, self.labelled)
+        if record["status"] == "failed":
+            return True
+        owed = self.measurement.lacking(record, self.labelled) or self.information.lacking(record, plan.run)
+        return not owed and not self._unpainted(plan)
+
+    def _unpainted(self, plan: Planned) -> list[str]:
+        """The galleries that a run still owes: those of a row are of its first seed that did not fail."""
+        row = next(row for row in self.rows if any(one.key == plan.key for one in row))
+        for earlier in row[: [one.key for one in row].index(plan.key)]:
+            path = self.folder.run(earlier.key).record
+            if not path.exists() or read_record(path)["status"] == "finished":
+                return []
+        return self.pictures.lacking(plan.run, self.folder.run(plan.key), self.labelled)
 
     def index(self) -> dict[str, Any]:
         """`study.yaml`: what table and figures need to know besides the records."""
-        study, data = self.study, self.labelled
-        image = next(iter(self.images.values()), None)
-        return {
-            "study": study.name,
-            "title": study.title,
-            "question": study.question,
-            "command": self.folder.made_by(study.command),
-            "scale": study.scale,
-            "image": image_facts(image),
-            "probe_data": {
-                "asked": study.probe_data.name,
-                "used": data.name,
-                "label": data.label,
-                "note": data.note,
-                "classes": len(data.classes),
-                **self.measurement.sizes(data),
-            },
-            "probes": [{"name": name, "key": self.measurement.key(name, data)} for name in self.measurement.probes],
-            "figures": list(study.figures),
-            "claims": list(study.claims),
-            "notes": self.unseen(),
-            "axes": list(study.sweep),
-            "runs": [self._entry(plan) for plan in self.planned],
-        }
-
-    def _entry(self, plan: Planned) -> dict[str, Any]:
-        run = plan.run
-        return {
-            "label": run.label,
-            "method": run.method_name,
-            "data": run.data,
-            "image": plan.pictures,
-            "seed": run.seed,
-            "axes": run.axes,
-            "hash": plan.key,
-        }
+        facts = study_facts(self.study, self.planned, list(self.images.values()), self.labelled, self.measurement)
+        runs = [
+            {**line, "mi": True} if self.information.covers(plan.run) else line
+            for line, plan in zip(facts["runs"], self.planned, strict=True)
+        ]
+        information = {"mi": self.information.index()} if self.study.mi else {}
+        return {**facts, **information, "runs": runs, "command": self.folder.made_by(self.study.command)}
 
     def _provenance(self, plan: Planned) -> dict[str, Any]:
-        run = plan.run
-        return {
-            **self._entry(plan),
-            "study": self.study.name,
-            "scale": self.study.scale,
-            "image_used": image_facts(plan.image),
-            "images_drawn": plan.drawn.facts(run.recipe.count) if plan.drawn else None,
-            "config": {
-                "method": {"name": run.method_name, **plain(asdict(run.method))},
-                "backbone": {"name": run.backbone_name, **plain(asdict(run.backbone))},
-                "view": {"name": run.view_name, **plain(asdict(run.view))},
-                "corpus": plain(asdict(run.recipe)) if run.cropped else None,
-                "full": asdict(run.full) if run.data == "full" else None,
-            },
-            "probe_data": {
-                "asked": self.study.probe_data.name,
-                "used": self.labelled.name,
-                "note": self.labelled.note,
-                "features": asdict(self.measurement.extraction),
-                "probes": {name: plain(asdict(probe)) for name, probe in self.measurement.probes.items()},
-            },
-            **provenance(self.fabric.device, self.study.precision),
-        }
+        return run_facts(plan, self.study, self.labelled, self.measurement, self.fabric.device)

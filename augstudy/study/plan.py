@@ -36,6 +36,7 @@ class Study:
         full: how much of the labelled set `data: full` trains on (see `Full`).
         features: how features are read (see `Extraction`).
         probes: probe name -> its settings.
+        mi: what is measured of pairs of views (see `Information`).
         figures: what is drawn.
         claims: comparisons that are judged on the results (see `augstudy.show.claims`).
         device: "auto", "cpu" or "cuda".
@@ -63,6 +64,7 @@ class Study:
     full: dict[str, Any] = field(default_factory=dict)
     features: dict[str, Any] = field(default_factory=dict)
     probes: dict[str, dict[str, Any]] = field(default_factory=lambda: {"linear": {}})
+    mi: dict[str, Any] = field(default_factory=dict)
     figures: tuple[str, ...] = ()
     claims: tuple[dict[str, Any], ...] = ()
     device: str = "auto"

@@ -2,15 +2,27 @@
 
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-__all__ = ["Meter", "Reporter"]
+from augstudy.show.base import with_protocol
+
+__all__ = ["Meter", "Reporter", "Told"]
 
 QUIET = 15.0  # seconds between two plain lines
+
+
+class Told(Protocol):
+    """What is told of each run of a study."""
+
+    def begin(self, label: str, axes: str) -> None: ...
+
+    def step(self, done: int, total: int, note: str) -> None: ...
+
+    def end(self, record: dict[str, Any], main: dict[str, Any] | None = None) -> None: ...
 
 
 class Reporter:
@@ -18,40 +30,47 @@ class Reporter:
 
     Args:
         console: where to; a bar is drawn only if it is a terminal.
+        bars: those of all runs that go on at the same time.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, bars: Progress | None = None) -> None:
         self.console = console
-        self.bar: Progress | None = None
+        self.bars = bars or Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps  {task.fields[rate]}  {task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
         self.task: TaskID | None = None
         self.begun = self.spoken = 0.0
         self.first = 0
 
+    def beside(self) -> "Reporter":
+        """Another one, for a run that goes on at the same time."""
+        return Reporter(self.console, self.bars)
+
     def study(self, name: str, runs: int, done: int, notes: list[str]) -> None:
         """At the beginning: how much there is to do, and what was substituted."""
         for note in notes:
-            self.console.print(f"[yellow]note:[/] {escape(note)}")
+            self.note(note)
         already = f", {done} already done" if done else ""
         self.console.print(f"study {escape(name)}: {runs} runs{already}")
 
-    def begin(self, number: int, of: int, label: str, axes: str) -> None:
+    def note(self, text: str) -> None:
+        """What a reader of the results must know."""
+        self.console.print(f"[yellow]note:[/] {escape(text)}")
+
+    def begin(self, label: str, axes: str) -> None:
         """A run starts."""
         self.begun = self.spoken = time.monotonic()
         self.first = -1
-        text = f"[{number}/{of}] {label}" + (f" ({axes})" if axes else "")
+        self.label = label + (f" ({axes})" if axes else "")
         if self.console.is_terminal:
-            self.bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("steps  {task.fields[rate]}  {task.fields[note]}"),
-                TimeRemainingColumn(),
-                console=self.console,
-                transient=True,
-            )
-            self.task = self.bar.add_task(escape(text), total=None, rate="", note="")
-            self.bar.start()
-        self.label = text
+            self.task = self.bars.add_task(escape(self.label), total=None, rate="", note="")
+            self.bars.start()
 
     def step(self, done: int, total: int, note: str) -> None:
         """Training goes on: steps done and in all, and a word on how it goes."""
@@ -59,8 +78,8 @@ class Reporter:
         if self.first < 0:
             self.first, self.begun = done, now
         rate = (done - self.first) / (now - self.begun) if now > self.begun else 0.0
-        if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, completed=done, total=total, rate=f"{rate:.1f}/s", note=note)
+        if self.task is not None:
+            self.bars.update(self.task, completed=done, total=total, rate=f"{rate:.1f}/s", note=note)
         elif now - self.spoken >= QUIET and rate > 0:
             self.spoken = now
             left = (total - done) / rate
@@ -78,18 +97,20 @@ class Reporter:
 
     def close(self) -> None:
         """Take the bar away."""
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = self.task = None
+        if self.task is not None:
+            self.bars.remove_task(self.task)
+            self.task = None
+            if not self.bars.tasks:
+                self.bars.stop()
 
 
 def found(evaluation: dict[str, Any]) -> str:
-    """`, linear top-1 %: conv1 51.3, conv2 53.3`: a probe, its first metric, and that of each layer."""
+    """`, linear (fast) top-1 %: conv1 51.3, conv2 53.3`: a probe, its first metric, and that of each layer."""
     metric = next((m["metric"] for m in evaluation["metrics"]), "")
     digits, name = (1, "top-1 %") if metric == "top1" else (3, metric)
     values = [(m["layer"], m["value"]) for m in evaluation["metrics"] if m["metric"] == metric]
     told = ", ".join(f"{layer} -" if value is None else f"{layer} {value:.{digits}f}" for layer, value in values)
-    return f", {evaluation['probe']} {name}: {told}"
+    return f", {with_protocol(evaluation['probe'], evaluation.get('protocol'))} {name}: {told}"
 
 
 class Meter:
@@ -106,13 +127,13 @@ class Meter:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[rate]}  {task.fields[note]}"),
             TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self.task = self.bar.add_task(what, total=None, rate="")
+        self.task = self.bar.add_task(escape(what), total=None, rate="", note="")
         self.first = -1
         self.begun = self.spoken = time.monotonic()
 
@@ -123,14 +144,15 @@ class Meter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.bar.stop()
 
-    def __call__(self, done: int, total: int) -> None:
-        """`done` of `total` are done; what was done before the first call does not count as fast."""
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """`done` of `total` are done, with a word on how it goes; what was done before the first call is not fast."""
         now = time.monotonic()
         if self.first < 0:
             self.first, self.begun = done, now
         rate = (done - self.first) / (now - self.begun) if now > self.begun else 0.0
-        self.bar.update(self.task, completed=done, total=total, rate=f"{rate:,.0f}/s")
+        self.bar.update(self.task, completed=done, total=total, rate=f"{rate:,.0f}/s", note=note)
         if not self.console.is_terminal and now - self.spoken >= QUIET and rate > 0:
             self.spoken = now
             line = f"{self.what}: {done:,}/{total:,}, {rate:,.0f}/s, {(total - done) / rate:.0f} s left"
+            line += f", {note}" if note else ""
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)

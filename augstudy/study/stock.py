@@ -1,5 +1,6 @@
 """What the runs of a study read: images found, sets loaded and images drawn, each of them once."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from augstudy.core.store import digest
 from augstudy.data.corpus import Corpus, Source, Whole
 from augstudy.data.datasets.base import Labelled, load
 from augstudy.data.drawn import Drawn, from_folder, from_split
-from augstudy.data.images import ImageUsed, find_image, load_image
+from augstudy.data.images import ImageUsed, find_image, load_image, size_of
 from augstudy.study.plan import Run, Study
 from augstudy.study.regimes import Image, Images
 
@@ -85,6 +86,18 @@ class Stock:
             except UserError as error:
                 raise error.at(f"row {run.label!r}: data") from None
         return self.draws[key]
+
+    def sizes(self, run: Run) -> Iterator[tuple[int, int]]:
+        """(height, width) of the images that a run reads, in pixels; of files no more than their heads are read."""
+        image, drawn = self.image(run), self.drawn(run)
+        if image is not None:
+            yield size_of(image.path)
+        elif drawn is not None and isinstance(drawn.images, Sequence):
+            yield from map(size_of, drawn.images)
+        else:
+            split = drawn.images if drawn is not None else self.labelled.train
+            height, width = split.images(torch.zeros(1, dtype=torch.long)).shape[-2:]
+            yield height, width
 
     @cached_property
     def labelled(self) -> Labelled:

@@ -1,12 +1,15 @@
 """What can be found out about a run's networks before anything is trained."""
 
+from collections.abc import Iterable
+
 import torch
 
 from augstudy.core.errors import UserError
 from augstudy.learn.methods.base import Context
+from augstudy.learn.sided import TwoSided, network
 from augstudy.study.plan import Run
 
-__all__ = ["try_networks"]
+__all__ = ["check_reach", "try_networks"]
 
 
 def try_networks(run: Run) -> None:
@@ -19,14 +22,56 @@ def try_networks(run: Run) -> None:
     if run.cropped and run.recipe.count < run.method.batch_size:
         what = f"{where}: corpus.count {run.recipe.count} is less than one batch of {run.method.batch_size}"
         raise UserError(what, "Set corpus.count to more, or method.batch_size to less.")
+    if run.method.trains:
+        check_pairs(run, where)
     with torch.device("meta"):
-        encoder = run.backbone.encoder()
         try:
+            encoder = (network(run.backbone, run.view) if run.method.trains else run.backbone).encoder()
             run.method.modules(encoder, Context(run.seed, size, count=1, classes=2))
-            if run.method.trains:
-                encoder(torch.empty(2, 3, size, size))
+            sides = encoder.pair if isinstance(encoder, TwoSided) else (encoder,)
+            for side, channels in zip(sides, run.view.channels, strict=False):  # one encoder takes either view
+                if run.method.trains:
+                    side(torch.empty(2, channels, size, size))
         except UserError as error:
             raise error.at(where) from None
         except RuntimeError:
             what = f"{where}: views of {size} px are too small for {run.backbone_name}"
             raise UserError(what, "Set view.size to more, or name another backbone.") from None
+
+
+def check_pairs(run: Run, where: str) -> None:
+    """Whether the method can train on what the view family makes.
+
+    Raises:
+        UserError: the family's views are halves of a pair and the method sees one, or they need an encoder each and the
+            method trains one.
+    """
+    method, family = run.method_name, run.view_name
+    if run.view.needs_pairs and run.method.views != 2:
+        what = f"{where}: views of the family {family} come in pairs, and {method} looks at single ones"
+        raise UserError(what, "Name a method of two views, such as simclr, or give the row a view of its own.")
+    if run.view.two_encoders and not run.method.two_encoders:
+        sides = " and ".join(str(count) for count in run.view.channels)
+        what = f"{where}: the two sides of {family} ({sides} channels) need an encoder each, and {method} trains one"
+        raise UserError(what, "Set method: simclr, which trains two, or name another view family.")
+
+
+def check_reach(run: Run, sizes: Iterable[tuple[int, int]]) -> None:
+    """Whether the views lie within the images.
+
+    Args:
+        sizes: (height, width) of each.
+
+    Raises:
+        UserError: they leave one of them.
+    """
+    least = min((min(size) for size in sizes), default=run.view.reach)
+    if run.view.reach > least:
+        control = f"view.{run.view.control} {getattr(run.view, run.view.control)} {run.view.unit}".strip()
+        what = f"row {run.row!r}: with {control} views need {run.view.reach} px, but an image has {least} px on a side"
+        raise UserError(what, f"Set view.{run.view.control} to at most {control_limit(run, least)}.")
+
+
+def control_limit(run: Run, least: int) -> int:
+    """The largest offset with which the views still lie within an image of this side."""
+    return max(0, int(getattr(run.view, run.view.control)) - (run.view.reach - least))

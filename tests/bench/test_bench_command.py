@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from augstudy import cli
 from augstudy.augment.views.standard import Standard
-from augstudy.bench import crops, views
+from augstudy.bench import crops, probe, views
 from augstudy.bench.base import Settings
 from augstudy.core import registry
 from augstudy.data.corpus import Corpus, Recipe
@@ -79,6 +79,27 @@ def test_the_table_is_for_people(call, monkeypatch):
     assert "bench crops" in table
     assert "psnr" not in table
     assert "reference torchvision and Pillow, 1 processes" in " ".join(table.split())
+
+
+def test_the_linear_probe_is_measured_at_equal_accuracy(call, monkeypatch):
+    monkeypatch.setattr(probe.Probe, "__init__", lambda self: None)  # its fields are read from the class
+    monkeypatch.setattr(probe.Probe, "images", 240)
+    monkeypatch.setattr(probe.Probe, "dims", 16)
+    monkeypatch.setattr(probe.Probe, "rounds", 1)
+    (line,) = lines_of(call, "probe")
+    own = {"probe", "accuracy", "reference_accuracy", "layers", "penalties", "threads"}
+    assert set(line) >= (ALWAYS - {"size"}) | own
+    assert (line["bench"], line["probe"], line["layers"], line["penalties"]) == ("probe", "linear", 5, 5)
+    assert line["accuracy"] == pytest.approx(line["reference_accuracy"], abs=0.5)
+    assert line["reference"].startswith("scikit-learn")
+
+
+@pytest.mark.slow
+def test_the_linear_probe_is_eight_times_as_fast_as_scikit_learn():
+    (line,) = probe.Probe().lines(Settings(device="cpu"))
+    found = line.record()
+    assert found["ratio"] >= 8
+    assert found["accuracy"] == pytest.approx(found["reference_accuracy"], abs=0.3)
 
 
 def test_an_unknown_bench_is_two_lines(monkeypatch, capsys):

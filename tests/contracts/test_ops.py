@@ -21,6 +21,8 @@ SIDE = 24
 SETTINGS = {
     "CenterCrop": {"size": SIDE},
     "Kornia": {"name": "RandomGaussianNoise"},
+    "OverlapCrop": {"size": SIDE},
+    "PatchPair": {"size": SIDE, "patch": 5, "distance": 3},
     "RandomResizedCrop": {"size": SIDE},
 }
 SQUARE = {"QuarterTurn"}  # ops that take square pictures only

@@ -7,10 +7,17 @@ import pytest
 import torch
 
 from augstudy.core import registry
-from augstudy.evaluate.features import Features
-from augstudy.evaluate.probes.base import Probe
+from augstudy.data.datasets.base import Labelled, Stored
+from augstudy.evaluate.features import Extraction, Features
+from augstudy.evaluate.probes.base import EncoderProbe, FeatureProbe, Probe, Subject
+from augstudy.learn.backbones.base import fingerprint
+from augstudy.learn.backbones.conv4 import Conv4
 
-PROBES = registry.names("evaluate.probes")
+KINDS = {name: registry.find("evaluate.probes", name) for name in registry.names("evaluate.probes")}
+PROBES = [name for name, kind in KINDS.items() if issubclass(kind, FeatureProbe)]
+TRAINERS = [name for name, kind in KINDS.items() if issubclass(kind, EncoderProbe)]
+LIGHT = {"low_label": {"percents": (10.0, 100.0), "draws": 1}}  # settings that make the default suite quick
+WITHOUT_TOP1 = {"low_label", "svm_low_shot"}  # they measure it at several numbers of labels
 LAYERS = ("conv1", "conv2")
 
 
@@ -23,12 +30,25 @@ def blobs(n, gap, seed, classes=4, dims=6):
 
 
 def top1(probe, train, test):
-    return {m.layer: m.value for m in probe(train, test) if m.metric == "top1"}
+    """Top-1 by layer, or where it is measured with several numbers of labels, with the most of them."""
+    return {m.layer: m.value for m in probe(train, test) if m.metric.startswith("top1")}
 
 
 @pytest.fixture(params=PROBES)
 def probe(request):
-    return registry.find("evaluate.probes", request.param)()
+    return KINDS[request.param](**LIGHT.get(request.param, {}))
+
+
+@pytest.fixture(params=TRAINERS)
+def trainer(request):
+    return KINDS[request.param](epochs=2, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def subject(split):
+    torch.manual_seed(0)
+    data = Labelled("toy", split, Stored(split.pixels[:9], split.labels[:9]), ("a", "b", "c"), "", "0")
+    return Subject(Conv4(width=0.125).encoder(), data, Extraction(calibrate=20), torch.device("cpu"))
 
 
 def test_is_a_probe_without_state(probe):
@@ -43,7 +63,7 @@ def test_gives_finite_metrics_of_every_layer_in_depth_order(probe):
     found = probe(blobs(200, 3, 0), blobs(100, 3, 1))
     assert list(dict.fromkeys(m.layer for m in found)) == list(LAYERS)
     assert all(math.isfinite(m.value) for m in found)
-    assert {m.metric for m in found} == set(probe.metrics)  # a study's claims are checked against these
+    assert {m.metric for m in found} == set(probe.measures())  # a study's claims are checked against these
     assert len({(m.layer, m.metric) for m in found}) == len(found)
 
 
@@ -87,5 +107,30 @@ def test_nothing_is_chosen_on_the_test_labels(probe):
     train, test = blobs(300, 1, 0), blobs(150, 1, 1)
     swapped = Features(test.layers, test.labels.roll(1))
     a, b = probe(train, test), probe(train, swapped)
-    judged = ("top1",)
-    assert [m for m in a if m.metric not in judged] == [m for m in b if m.metric not in judged]
+    judged = ("top1", "nmi", "ari")
+    assert [m for m in a if not m.metric.startswith(judged)] == [m for m in b if not m.metric.startswith(judged)]
+
+
+def test_every_top1_has_an_interval_over_the_test_images(probe):
+    for m in probe(blobs(200, 1, 0), blobs(100, 1, 1)):
+        if m.metric.startswith("top1"):
+            assert m.low <= m.value <= m.high
+            assert m.high - m.low < 30
+
+
+def test_every_probe_is_of_one_kind_and_names_its_main_metric_first():
+    assert sorted([*PROBES, *TRAINERS]) == sorted(KINDS)
+    for name, kind in KINDS.items():
+        assert issubclass(kind, Probe)
+        assert (kind().measures()[0] == "top1") == (name not in WITHOUT_TOP1)
+
+
+def test_a_probe_that_trains_leaves_the_encoder_as_it_was_and_finds_the_same_again(trainer, subject):
+    before, mode = fingerprint(subject.encoder), subject.encoder.training
+    found = trainer(subject)
+    assert fingerprint(subject.encoder) == before
+    assert subject.encoder.training == mode
+    assert all(p.grad is None and p.requires_grad for p in subject.encoder.parameters())
+    assert {m.metric for m in found} == set(trainer.measures())
+    assert [m.layer for m in found] == [name for name in subject.encoder.names if name in {m.layer for m in found}]
+    assert trainer(subject) == found

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from augstudy.core.bundle import save_arrays
 from augstudy.core.store import StudyFolder, digest, save_array, write_yaml
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4")
@@ -140,6 +141,59 @@ def write_pictures(folder: StudyFolder, index: dict[str, Any]) -> None:
             np.save(place.crops, crop_sheet(run["seed"]))
         if run["method"] == "moco":
             save_array(place.picture("samples"), crop_sheet(run["seed"]))
+        if run["seed"] == min(other["seed"] for other in index["runs"]):
+            for name, arrays in gallery_arrays(labels.index(run["label"])).items():
+                if name != "clusters" or run["method"] == "moco":
+                    save_arrays(place.gallery(name), arrays, "synthetic")
+
+
+def gallery_arrays(row: int, classes: int = 12) -> dict[str, dict[str, np.ndarray]]:
+    """One of each gallery, of ramps and of formulas."""
+    crops, picture = crop_sheet(row, 72).reshape(9, 8, 16, 16, 3), crop_sheet(row, 2)
+    names = np.array([f"class {i}" for i in range(classes)])
+    counts = 40 * np.eye(classes, dtype=np.int64) + (np.arange(classes**2).reshape(classes, classes) * (row + 1)) % 7
+    told = "style at all layers (weight 10), content at the middle layer, 30 steps"
+    words = {
+        "told": told,
+        "content_name": "chelsea",
+        "style_name": "ihc",
+        "content_credit": "one",
+        "style_credit": "other",
+    }
+    return {
+        "clusters": {
+            "crops": crops,
+            "kind": np.repeat(["tightest", "largest", "drawn"], 3),
+            "size": 100 - np.arange(9),
+            "spread": np.linspace(0.1, 0.9, 9),
+            "purity": np.full(9, np.nan) if row % 2 else np.linspace(0.2, 0.6, 9),
+            "clusters": np.array(300),
+            "mean_purity": np.array(np.nan if row % 2 else 0.31),
+            "chance_purity": np.array(np.nan if row % 2 else 0.14),
+        },
+        "neighbours": {
+            "query": crops[:8, 0],
+            "nearest": crops[:8, 1:],
+            "cosine": np.ones((8, 7)),
+            "same": np.arange(56).reshape(8, 7) % 3 == 0,
+            "classes": names[:8],
+            "layer": np.array("conv4"),
+            "all_same": np.array(0.3),
+        },
+        "confusions": {"counts": counts, "classes": names, "layer": np.array("conv4")},
+        "pca_colours": {
+            "pictures": picture,
+            "names": np.array(["chelsea", "coffee"]),
+            "layers": np.array(LAYERS),
+            "shown": np.array([0.9, 0.7, 0.5, 0.3]),
+            **{f"map_{i}": picture[:, :: 2**i, :: 2**i] for i in range(4)},
+        },
+        "style_transfer": {
+            **{name: np.array(text) for name, text in words.items()},
+            **{name: crop_sheet(row + i, 1)[0] for i, name in enumerate(("content", "style", "picture"))},
+            "likeness": np.array([0.8, 0.1]),
+        },
+    }
 
 
 def records_of(index: dict[str, Any], **options: Any) -> dict[str, dict[str, Any]]:

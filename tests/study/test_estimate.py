@@ -53,7 +53,7 @@ def test_what_does_not_grow_with_the_batch_is_counted_once(monkeypatch, fixed, e
     assert max(clock.sizes) < 1000
 
 
-def test_a_few_slow_steps_are_left_out(monkeypatch):
+def test_slow_steps_are_left_out(monkeypatch):
     clock = Clock(monkeypatch, 0.02, fixed=0.1, noisy=True)
     assert step_seconds(clock, 4096, 200.0, CPU) == pytest.approx(0.1 + 4096 * 0.02)
 

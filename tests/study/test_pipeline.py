@@ -117,7 +117,7 @@ def test_a_missing_set_without_fallback_is_told_before_any_training(write, tmp_p
 def test_substitutions_are_said(write, tmp_path):
     text = "image: {name: A, fallback: coffee}\nprobe_data: {name: cifar10, fallback: photos}\n"
     laboratory = Laboratory(compose(write(text)), tmp_path)
-    notes = laboratory.substitutions()
+    notes = laboratory.notes()
     assert len(notes) == 2
     assert "image A cannot be had: using coffee" in notes[0]
     assert "cifar10 cannot be had: probing on photos" in notes[1]

@@ -20,7 +20,7 @@ def evaluation(probe, key, metric, *values):
 def said(record, main):
     console = Console(file=io.StringIO(), width=80)
     reporter = Reporter(console)
-    reporter.begin(1, 2, "rot, seed 0", "")
+    reporter.begin("[1/2] rot, seed 0", "")
     reporter.end(record, main)
     return console.file.getvalue().splitlines()[-1]
 

@@ -8,14 +8,14 @@ from torch.nn.functional import normalize
 
 from augstudy.core.build import check_range
 from augstudy.evaluate.features import Features
-from augstudy.evaluate.probes.base import Metric, Probe
-from augstudy.evaluate.probes.linear import standardised
+from augstudy.evaluate.probes.base import FeatureProbe, Metric, top1
+from augstudy.evaluate.scores import class_count, standardised
 
 __all__ = ["KNN"]
 
 
 @dataclass(frozen=True)
-class KNN(Probe):
+class KNN(FeatureProbe):
     """Vote of the k training images with the largest cosine, each weighted by exp(cosine / temperature).
 
     Args:
@@ -33,15 +33,13 @@ class KNN(Probe):
         check_range("temperature", self.temperature, 1e-3)
 
     def __call__(self, train: Features, test: Features) -> list[Metric]:
-        classes = int(max(train.labels.max(), test.labels.max())) + 1
-        return [Metric(layer, "top1", self._top1(layer, train, test, classes)) for layer in train.layers]
+        classes = class_count(train.labels, test.labels)
+        return [top1(layer, self.guess(layer, train, test, classes), test.labels) for layer in train.layers]
 
-    def _top1(self, layer: str, train: Features, test: Features, classes: int) -> float:
+    def guess(self, layer: str, train: Features, test: Features, classes: int) -> Tensor:
+        """The class of each test image by its neighbours at one layer: (N,) int64."""
         bank, queries = (normalize(x, dim=1) for x in standardised(train.layers[layer], test.layers[layer]))
-        right = 0
-        for some, labels in zip(queries.split(1024), test.labels.split(1024), strict=True):
-            right += int(self._vote(some, bank, train.labels, classes).eq(labels).sum())
-        return 100 * right / len(test.labels)
+        return torch.cat([self._vote(some, bank, train.labels, classes) for some in queries.split(1024)])
 
     def _vote(self, queries: Tensor, bank: Tensor, labels: Tensor, classes: int) -> Tensor:  # (B, D) -> (B,)
         cosine, index = (queries @ bank.T).topk(min(self.k, len(bank)))  # (B, k)

@@ -1,101 +1,76 @@
-"""Linear probe: how well a linear classifier reads the labels off each frozen layer."""
+"""Linear probe, the fast protocol: how well a linear classifier reads the labels off each frozen layer."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import Tensor, cholesky_solve
-from torch.linalg import cholesky
-from torch.nn.functional import one_hot
+from torch import Tensor
 
 from augstudy.core import rng
 from augstudy.core.build import check_range
 from augstudy.core.errors import UserError
 from augstudy.evaluate.features import Features
-from augstudy.evaluate.probes.base import Metric, Probe
+from augstudy.evaluate.logistic import Solution, logistic
+from augstudy.evaluate.probes.base import FeatureProbe, Metric, top1
+from augstudy.evaluate.scores import accuracy, class_count, standardised
 
 __all__ = ["Linear"]
 
 
 @dataclass(frozen=True)
-class Linear(Probe):
-    """Ridge regression on one-hot labels over standardised features, in closed form.
+class Linear(FeatureProbe):
+    """Multinomial logistic regression on standardised pooled features, all penalties at once.
 
-    The penalty is the one with the best top-1 on a held-out part of the
-    training images (of equals, the largest); then the classifier is fitted on all of them.
+    The penalty is the one with the best top-1 on a held-out part of the training images (of equals, the largest);
+    then the classifier is fitted on all of them, from what was found without that part.
 
     Args:
-        penalties: candidates, each times the number of training images.
+        penalties: candidates; the loss is the mean cross-entropy + penalty / 2 |weights|^2.
         held_out: share of the training images that choose the penalty.
+        steps: of L-BFGS, at most.
+        tolerance: nats an image that the loss may be above its minimum; 3e-5 moves top-1 by about 0.1 points.
 
-    Source: least-squares classification, Hastie, Tibshirani, Friedman, 2009, section 4.2; held-out choice of the
-    penalty as in Zhai et al., "A large-scale study of representation learning", 2019.
+    Source: the held-out choice of the penalty of an L-BFGS fit is that of Kornblith et al., "Do better ImageNet models
+    transfer better?", CVPR 2019, appendix A.
     """
 
     metrics: ClassVar[tuple[str, ...]] = ("top1", "penalty")
-    penalties: tuple[float, ...] = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 10.0)
+    protocol: ClassVar[str] = "fast"
+    penalties: tuple[float, ...] = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 1.0)
     held_out: float = 0.1
+    steps: int = 100
+    tolerance: float = 3e-5
 
     def __post_init__(self) -> None:
         check_range("held_out", self.held_out, 0.01, 0.5)
+        check_range("steps", self.steps, 1)
+        check_range("tolerance", self.tolerance, 1e-9)
         if not self.penalties:
             raise UserError("penalties is empty", "Give at least one positive number.")
         for penalty in self.penalties:
-            check_range("penalties", penalty, 1e-12)
+            check_range("penalties", penalty, 1e-8)
 
     def __call__(self, train: Features, test: Features) -> list[Metric]:
-        classes = int(max(train.labels.max(), test.labels.max())) + 1
-        order = rng.permutation(0, "probe/held_out", len(train.labels)).to(train.labels.device)
+        classes = class_count(train.labels, test.labels)
         metrics = []
         for layer in train.layers:
             x, again = standardised(train.layers[layer], test.layers[layer])
-            penalty = self._choose(x[order], train.labels[order], classes)
-            weights, biases = ridge(x, targets(train.labels, classes), [penalty * len(x)])
-            top1 = accuracy(again @ weights[0] + biases[0], test.labels)
-            metrics += [Metric(layer, "top1", top1), Metric(layer, "penalty", penalty)]
+            penalty, found = self.fit(x, train.labels, classes)
+            metrics += [top1(layer, found.scores(again)[0].argmax(1), test.labels), Metric(layer, "penalty", penalty)]
         return metrics
 
-    def _choose(self, x: Tensor, labels: Tensor, classes: int) -> float:
-        """The best penalty on the first `held_out` part, fitted on the rest."""
-        cut = max(1, int(self.held_out * len(x)))
-        fit, judge = x[cut:], x[:cut]
+    def fit(self, x: Tensor, labels: Tensor, classes: int) -> tuple[float, Solution]:
+        """The penalty chosen, and the classifier of all images at this penalty: (N, D), (N,) -> the two."""
         candidates = sorted(self.penalties, reverse=True)
-        weights, biases = ridge(fit, targets(labels[cut:], classes), [p * len(fit) for p in candidates])
-        scores = [accuracy(judge @ w + b, labels[:cut]) for w, b in zip(weights, biases, strict=True)]
-        return candidates[scores.index(max(scores))]
+        if len(candidates) == 1 or len(x) < 2:
+            return candidates[0], self._solve(x, labels, classes, candidates[:1])
+        order = rng.permutation(0, "probe/held_out", len(labels)).to(labels.device)
+        judged, fitted = order.tensor_split([max(1, int(self.held_out * len(x)))])
+        tried = self._solve(x[fitted], labels[fitted], classes, candidates)
+        scores = [accuracy(found, labels[judged]) for found in tried.scores(x[judged])]
+        best = scores.index(max(scores))
+        return candidates[best], self._solve(x, labels, classes, candidates[best : best + 1], tried.only(best))
 
-
-def standardised(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
-    """Both with the training features' mean taken off and divided by their sd; constant features become 0."""
-    mean, sd = train.mean(0), train.std(0)
-    scale = torch.where(sd > 1e-6, 1 / sd.clamp(min=1e-6), 0.0)
-    return (train - mean) * scale, (test - mean) * scale
-
-
-def targets(labels: Tensor, classes: int) -> Tensor:
-    """(N,) -> (N, classes) one-hot, float."""
-    return one_hot(labels, classes).float()
-
-
-def ridge(x: Tensor, y: Tensor, penalties: list[float]) -> tuple[Tensor, Tensor]:
-    """Weights (P, D, C) and biases (P, C) that minimise |x w + b - y|^2 + penalty |w|^2, for each penalty."""
-    centre, mean = x.mean(0), y.mean(0)
-    x, y = x - centre, y - mean
-    try:
-        weights = solve(x.T @ x, x.T @ y, penalties)
-    except RuntimeError:  # single precision is too rough for features that all but repeat each other
-        x = x.double()
-        weights = solve(x.T @ x, x.T @ y.double(), penalties)
-    return weights, mean - centre @ weights
-
-
-def solve(gram: Tensor, onto: Tensor, penalties: list[float]) -> Tensor:
-    """(D, D), (D, C) -> (P, D, C): the solution for each penalty."""
-    gram, onto = gram.double(), onto.double()
-    eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    return torch.stack([cholesky_solve(onto, cholesky(gram + p * eye)) for p in penalties]).float()
-
-
-def accuracy(scores: Tensor, labels: Tensor) -> float:
-    """Top-1 in per cent."""
-    return 100 * scores.argmax(1).eq(labels).double().mean().item()
+    def _solve(
+        self, x: Tensor, labels: Tensor, classes: int, penalties: list[float], start: Solution | None = None
+    ) -> Solution:
+        return logistic(x, labels, classes, penalties, self.steps, self.tolerance, start)

@@ -105,6 +105,14 @@ class Modules(nn.Module, ABC):
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         """Judge the pretext task on held-out crops, in eval mode."""
 
+    def projected(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Unit vectors (B, D) of both views, as a contrastive loss compares them; only of a method that `contrasts`."""
+        raise NotImplementedError(f"{type(self).__name__} compares no views")
+
+    def sides(self) -> tuple[Encoder, Encoder]:
+        """The networks that embed the first and the second view."""
+        return self.encoder, self.encoder
+
     def pictures(self, batch: Batch) -> dict[str, Tensor]:
         """What there is to see after training, by name: (n, 3, h, w), pixels in [-1, 1], from held-out crops."""
         return {}
@@ -143,7 +151,10 @@ class Method(ABC):
     views: ClassVar[int] = 1  # views a step needs of each crop
     trains: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = False
+    contrasts: ClassVar[bool] = False  # compares two views of a crop, so that their shared information can be told
+    two_encoders: ClassVar[bool] = False  # can train an encoder a view, where the two are not of one kind
     needs_blank: ClassVar[bool] = False  # is judged on blank pictures too
+    assigns: ClassVar[bool] = False  # its modules keep the cluster of each crop as `labels`, (N,) or (heads, N)
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -1,6 +1,7 @@
 """DeepCluster: cluster the features, learn to predict the clusters, and again."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -138,6 +139,7 @@ class DeepCluster(Method):
     hidden: tuple[int, ...] = (4096, 4096)
     dropout: float = 0.5
     head_lr: float = 0.05
+    assigns: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -125,6 +125,7 @@ class DeepClusterV2(Method):
     iterations: int = 10
     seeding: str = "random"
     views: ClassVar[int] = 2
+    assigns: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,13 +1,11 @@
 """MoCo: find the other view of a crop among the keys of many others."""
 
 import copy
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from lightly.models.modules import MoCoProjectionHead
-from lightly.utils.debug import std_of_l2_normalized
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
@@ -15,14 +13,11 @@ from augstudy.core import rng
 from augstudy.core.build import check_range
 from augstudy.core.transfer import sent
 from augstudy.learn.backbones.base import Encoder
+from augstudy.learn.contrast import Tower, judged
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 from augstudy.learn.world import gathered, place
 
 __all__ = ["MoCo"]
-
-# Per cent of held-out crops whose positive comes first. From here on the loss has next to nothing to teach: views share
-# a cue, mostly because they are too alike (the MoCo repository's issue 79: 100 % after 20 epochs, and no use).
-EASY = 98.0
 
 
 class Queue(nn.Module):
@@ -48,17 +43,6 @@ class Queue(nn.Module):
         slots = (self.place + torch.arange(len(keys), device=keys.device)) % size
         self.keys[slots[-size:]] = keys[-size:].to(self.keys.dtype)  # half under mixed precision
         self.place.copy_((self.place + len(keys)) % size)
-
-
-class Tower(nn.Module):
-    """An encoder and its projection head: images -> unit vectors."""
-
-    def __init__(self, encoder: Encoder, head: nn.Module) -> None:
-        super().__init__()
-        self.encoder, self.head = encoder, head
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, 3, h, w) -> (B, D)
-        return normalize(self.head(self.encoder.embed(x)), dim=1)
 
 
 class MoCoModules(Modules):
@@ -138,22 +122,12 @@ class MoCoModules(Modules):
         assert self.fresh is not None
         self.queue.push(self.fresh)
 
+    def projected(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
+        return self.query(views[0]), self.key(views[1])
+
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
-        q, k = self.query(batch.views[0]), self.key(batch.views[1])
-        logits = self._logits(q, k)
-        size = logits.shape[1]
-        loss = cross_entropy(logits, q.new_zeros(len(q), dtype=torch.long)).item()
-        top1 = 100 * logits.argmax(1).eq(0).float().mean().item()
-        cosines = logits * self.settings.temperature
-        positive, negative = cosines[:, 0].mean().item(), cosines[:, 1:].mean().item()
-        found = [
-            Diagnostic("InfoNCE loss", loss, math.log(size), "lower", "nats"),
-            Diagnostic("top-1 of the positive", top1, 100 / size, unit="%"),
-            Diagnostic("std of embeddings", float(std_of_l2_normalized(q)), 0.0),
-            Diagnostic("cosine of positives", positive, negative),
-            Diagnostic("cosine of negatives", negative, 0.0, "lower"),
-            Diagnostic("task too easy", float(top1 >= EASY), 0.0, "lower"),
-        ]
+        q, k = self.projected(batch.views)
+        found = judged(self._logits(q, k), self.settings.temperature, q)
         if self.settings.queue > self.context.count:
             own = self.settings.queue / self.context.count
             found.append(Diagnostic("own old keys among a crop's negatives", own, 0.0, "lower"))
@@ -196,6 +170,7 @@ class MoCo(Method):
     symmetric: bool = False
     bn_splits: int = 8
     views: ClassVar[int] = 2
+    contrasts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

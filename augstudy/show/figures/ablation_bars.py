@@ -53,7 +53,7 @@ class AblationBars:
             raise NothingToShow(f"no row has a seed in common with {base.name}", "Finish the study first.")
         more = f"Differences to {base.name} in points, paired by seed; its own accuracy stands above each panel."
         with house():
-            caption = told(results, self.metric, probe, spread_said(n, "bars"), more)
+            caption = told(results, self.metric, [probe], spread_said(n, "bars"), more)
             figure, axes = _page(results.title, caption, self.width, [row for row, _ in others], len(layers))
             for place, (ax, layer) in enumerate(zip(axes, layers, strict=True)):
                 _draw(ax, [(row, found.loc[layer] if layer in found.index else None) for row, found in others])

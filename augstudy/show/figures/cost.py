@@ -57,7 +57,7 @@ class Cost:
         if not points:
             raise NothingToShow("no run has both an accuracy and its seconds", f"Finish the study: {results.command}")
         more = f"Seconds of training a run, bars from the quickest to the slowest seed{machines(results)}."
-        caption = told(results, self.metric, table["probe"].iloc[0], spread_said(table["n"], "bars"), more)
+        caption = told(results, self.metric, [table["probe"].iloc[0]], spread_said(table["n"], "bars"), more)
         needed = sum(label_height(_label(point)) for point in points)
         with house():
             figure = page(results.title, caption, self.width, max(2.6, needed + 0.6))

@@ -1,72 +1,73 @@
 """First-layer filters of every row side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from augstudy.show.base import Results
 from augstudy.show.figures.base import NothingToShow, Pixels, contact_sheet, picture_page, read_pixels
+from augstudy.show.first_layer import GREY, on_image, ordered, stretched, tiles
 
-__all__ = ["Filters"]
+__all__ = ["Filters", "filter_page", "how_shown"]
+
+Bank = tuple[str, Pixels]  # name, filters (F, kh, kw, 2 or 3)
 
 
 @dataclass(frozen=True)
 class Filters:
     """The first layer's filters, one panel a row (its first finished seed), each scaled by its own min and max.
 
+    A row that sees slopes (a Sobel front end) has two panels: its weights, and what they make of the image.
+
     Args:
         grey_below: colourfulness in [0, 1] below which a filter counts as grey and is sorted by its orientation.
         width: inches.
     """
 
-    grey_below: float = 0.25
+    grey_below: float = GREY
     width: float = 7.0
 
     def __call__(self, results: Results) -> Figure:
         found = list(_found(results))
         if not found:
             raise NothingToShow("no finished run has filters.npy", f"Run the study here first: {results.command}")
-        sheets = [(name, contact_sheet(coloured(stretched(ordered(f, self.grey_below))))) for name, _, f in found]
-        return picture_page(results.title, _caption(results, found), sheets, self.width)
+        banks = [(name, filters) for name, _, filters in found]
+        return filter_page(results.title, _caption(results, found), banks, self.width, self.grey_below)
 
 
-def colourfulness(filters: Pixels) -> Pixels:  # (F, kh, kw, 2 or 3) -> (F,)
-    """Share in [0, 1] of a filter's spread that lies between its channels: 0 is a grey filter."""
-    grey = filters.mean(axis=-1, keepdims=True)
-    chroma = ((filters - grey) ** 2).sum(axis=(1, 2, 3))
-    total = ((filters - filters.mean(axis=(1, 2, 3), keepdims=True)) ** 2).sum(axis=(1, 2, 3))
-    return np.asarray(np.sqrt(chroma / np.maximum(total, np.finfo(float).tiny)))
+def filter_page(
+    title: str, caption: str, banks: Sequence[Bank], width: float = 7.0, grey_below: float = GREY
+) -> Figure:
+    """A page of filter banks side by side, each sorted and each filter scaled by itself."""
+    sheets = [
+        (label, contact_sheet(tiles(stretched(shown)), gap=1))
+        for name, filters in banks
+        for label, shown in _panels(name, ordered(filters, grey_below))
+    ]
+    return picture_page(title, caption, sheets, width)
 
 
-def orientation(filters: Pixels) -> Pixels:  # (F, kh, kw, 3) -> (F,)
-    """Direction of the steepest change in degrees, in [0, 180), from the structure tensor of the grey filter."""
-    if min(filters.shape[1:3]) < 2:
-        return np.zeros(len(filters))  # a 1 x 1 filter has no direction
-    down, right = np.gradient(filters.mean(axis=-1), axis=(1, 2))
-    xx, yy, xy = ((a * b).sum(axis=(1, 2)) for a, b in ((right, right), (down, down), (right, down)))
-    return np.asarray(np.degrees(np.arctan2(-2 * xy, xx - yy) / 2) % 180)  # rows count downwards, angles go up
+def _panels(name: str, filters: Pixels) -> list[Bank]:
+    if filters.shape[-1] == 3:
+        return [(name, filters)]
+    return [(f"{name}: on slopes across | down", filters), (f"{name}: on the image", on_image(filters))]
 
 
-def ordered(filters: Pixels, grey_below: float) -> Pixels:
-    """Grey filters first, by orientation, then the coloured ones from pale to vivid; equal ones keep their order."""
-    # Rounded, so that the last bits of a sum cannot shuffle filters that are as good as equal.
-    colour, angle = colourfulness(filters).round(2), orientation(filters).round() % 180
-    grey = colour < grey_below
-    return filters[np.lexsort((angle, np.where(grey, 0, colour)))]
-
-
-def stretched(filters: Pixels) -> Pixels:  # (F, kh, kw, 3)
-    """Each filter scaled to [0, 1] by its own min and max; a constant filter becomes mid-grey."""
-    low, high = (edge(filters, axis=(1, 2, 3), keepdims=True) for edge in (np.min, np.max))
-    flat = high <= low
-    return np.where(flat, 0.5, (filters - low) / np.where(flat, 1, high - low))
-
-
-def coloured(filters: Pixels) -> Pixels:  # (F, kh, kw, 2 or 3) -> (F, kh, kw, 3)
-    """Three channels as they are; of two, which see slopes, the one across in red and the one down in cyan."""
-    return filters if filters.shape[-1] == 3 else filters[..., [0, 1, 1]]
+def how_shown(banks: Sequence[Bank]) -> str:
+    """What a caption says of filters and their scale."""
+    sizes = dict.fromkeys(f"{f.shape[0]} filters of {f.shape[1]} x {f.shape[2]} px" for _, f in banks)
+    text = (
+        f"Raw weights of the first layer, {' or '.join(sizes)}. Each filter is scaled by its own minimum and "
+        "maximum, so contrast cannot be compared between filters. Grey filters first, by orientation, then the "
+        "coloured ones by colourfulness."
+    )
+    if any(f.shape[-1] == 2 for _, f in banks):
+        text += (
+            " Filters behind a Sobel front end: their weights on the slope across and on the slope down side by side, "
+            "on one scale; and the grey filter that the front end and they make of the image together."
+        )
+    return text
 
 
 def _found(results: Results) -> Iterator[tuple[str, int, Pixels]]:
@@ -80,15 +81,8 @@ def _found(results: Results) -> Iterator[tuple[str, int, Pixels]]:
 
 
 def _caption(results: Results, found: list[tuple[str, int, Pixels]]) -> str:
-    sizes = dict.fromkeys(f"{f.shape[0]} filters of {f.shape[1]} x {f.shape[2]} px" for _, _, f in found)
     seeds = dict.fromkeys(str(seed) for _, seed, _ in found)
-    text = (
-        f"Raw weights of the first layer, {' or '.join(sizes)}, seed {' or '.join(seeds)}. Each filter is scaled to "
-        "[0, 1] by its own minimum and maximum, so contrast cannot be compared between filters. Grey filters first, "
-        "by orientation, then the coloured ones by colourfulness."
-    )
-    if any(f.shape[-1] == 2 for _, _, f in found):
-        text += " Filters on Sobel gradients: weights on the slope across in red, on the slope down in cyan."
+    text = f"{how_shown([(name, filters) for name, _, filters in found])} Seed {' or '.join(seeds)}."
     labelled = any(run["data"] in ("full", "images") for row in results.distinct_rows for run in row.runs)
     # Rows with a labelled set of their own have seen its pixels, so its name belongs to the picture too.
     return " ".join(s for s in (text, results.image_sentence, results.probe_sentence if labelled else "") if s)

@@ -51,7 +51,7 @@ class HeatMap:
             for label in dict.fromkeys(table["label"])
             for layer in layers
         }
-        caption = told(results, self.metric, table["probe"].iloc[0], spread_said(table["n"], "bars").split(";")[0])
+        caption = told(results, self.metric, [table["probe"].iloc[0]], spread_said(table["n"], "bars").split(";")[0])
         with house():
             return _drawn(results, caption, maps, ticks, measure(self.metric), self.width)
 

@@ -65,11 +65,13 @@ class LayerCurves:
         panels = [list(_curves(results, table[table["probe"] == probe], layers)) for probe in probes]
         needed = max(sum(label_height(_label(curve)) for curve in curves) for curves in panels)
         with house():
-            caption = told(results, self.metric, " and ".join(probes), spread_said(table["n"], "bands"))
+            caption = told(results, self.metric, probes, spread_said(table["n"], "bands"))
             figure = page(results.title, caption, self.width, len(panels) * max(2.8, needed + 0.7))
             axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
             for ax, probe, curves in zip(axes, probes, panels, strict=True):
-                _draw_panel(ax, curves, layers, self.metric, title=f"{probe} probe" if len(probes) > 1 else "")
+                _draw_panel(
+                    ax, curves, layers, self.metric, title=f"{results.shown(probe)} probe" if len(probes) > 1 else ""
+                )
                 if self.metric == "top1" and results.classes:
                     _mark_chance(ax, 100 / results.classes)
             _label_ends(figure, list(zip(axes, panels, strict=True)))

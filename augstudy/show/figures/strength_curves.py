@@ -44,7 +44,7 @@ class StrengthCurves:
         layers = [layer for layer in results.layers if layer in set(table["layer"])]
         lines = _lines(results, table)
         key = _looks(lines)
-        caption = told(results, self.metric, table["probe"].iloc[0], spread_said(table["n"], "bands"))
+        caption = told(results, self.metric, [table["probe"].iloc[0]], spread_said(table["n"], "bands"))
         places = _places([row.values[0] for row in results.rows])
         with house():
             figure, axes = panels(results.title, caption, key, layers, self.width)

@@ -74,7 +74,7 @@ def _grid(results: Results, part: pd.DataFrame) -> dict[str, Any]:
     return {
         "probe": probe,
         "metric": metric,
-        "heading": f"{probe}: {measure(metric)}",
+        "heading": f"{results.shown(probe)}: {measure(metric)}",
         "axes": results.axes,
         "layers": layers,
         "several": bool((part["n"] > 1).any()),

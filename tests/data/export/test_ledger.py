@@ -8,9 +8,9 @@ import stat
 
 import pytest
 
+from augstudy.core import lock
 from augstudy.core.errors import UserError
 from augstudy.data import export as exporting
-from augstudy.data import ledger
 
 from .conftest import COUNT, files_of
 
@@ -69,7 +69,7 @@ def test_two_exports_do_not_write_into_one_folder(make):
 
 
 def test_the_lock_is_a_file_open_for_writing_which_is_all_that_nfs_locks(make, monkeypatch):
-    usual, modes = ledger.fcntl.flock, []
+    usual, modes = lock.fcntl.flock, []
 
     def nfs(handle, operation):
         number = handle if isinstance(handle, int) else handle.fileno()
@@ -79,7 +79,7 @@ def test_the_lock_is_a_file_open_for_writing_which_is_all_that_nfs_locks(make, m
         modes.append(mode)
         usual(handle, operation)
 
-    monkeypatch.setattr(ledger.fcntl, "flock", nfs)
+    monkeypatch.setattr(lock.fcntl, "flock", nfs)
     export = make()
     assert export().made == COUNT
     assert len(modes) == 1
@@ -95,14 +95,14 @@ def test_a_lock_that_a_killed_export_left_behind_bars_nobody_and_goes(make):
 
 def test_a_lock_taken_away_while_it_was_being_opened_is_no_lock(make, monkeypatch):
     """Its holder ended between our open and our flock: the next export would lock another file."""
-    export, usual = make(), ledger.fcntl.flock
+    export, usual = make(), lock.fcntl.flock
     export.folder.mkdir()
 
     def late(handle, operation):
         (export.folder / ".lock").unlink()
         usual(handle, operation)
 
-    monkeypatch.setattr(ledger.fcntl, "flock", late)
+    monkeypatch.setattr(lock.fcntl, "flock", late)
     with pytest.raises(UserError, match="another export is writing"):
         export()
 

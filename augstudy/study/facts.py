@@ -1,0 +1,101 @@
+"""What a study's files say of it and of each of its runs, besides the numbers."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from augstudy.data.datasets.base import Labelled
+from augstudy.data.images import ImageUsed
+from augstudy.study.measurement import Measurement
+from augstudy.study.plan import Study
+from augstudy.study.provenance import image_facts, plain, provenance
+from augstudy.study.stock import Planned
+
+__all__ = ["entry", "run_facts", "study_facts", "substitutions", "unseen"]
+
+
+def study_facts(
+    study: Study, planned: list[Planned], images: list[ImageUsed], data: Labelled, measurement: Measurement
+) -> dict[str, Any]:
+    """`study.yaml`: what table and figures need to know besides the records."""
+    return {
+        "study": study.name,
+        "title": study.title,
+        "question": study.question,
+        "scale": study.scale,
+        "image": image_facts(next(iter(images), None)),
+        "probe_data": {
+            "asked": study.probe_data.name,
+            "used": data.name,
+            "label": data.label,
+            "note": data.note,
+            "classes": len(data.classes),
+            **measurement.sizes(data),
+        },
+        "probes": measurement.index(data),
+        "figures": list(study.figures),
+        "claims": list(study.claims),
+        "notes": unseen(planned),
+        "axes": list(study.sweep),
+        "runs": [entry(plan) for plan in planned],
+    }
+
+
+def entry(plan: Planned) -> dict[str, Any]:
+    """A run's line in `study.yaml`."""
+    run = plan.run
+    return {
+        "label": run.label,
+        "method": run.method_name,
+        "data": run.data,
+        "image": plan.pictures,
+        "seed": run.seed,
+        "axes": run.axes,
+        "hash": plan.key,
+    }
+
+
+def run_facts(
+    plan: Planned, study: Study, data: Labelled, measurement: Measurement, device: torch.device
+) -> dict[str, Any]:
+    """`run.yaml`: all settings of a run, what it read, and where it was made."""
+    run = plan.run
+    return {
+        **entry(plan),
+        "study": study.name,
+        "scale": study.scale,
+        "image_used": image_facts(plan.image),
+        "images_drawn": plan.drawn.facts(run.recipe.count) if plan.drawn else None,
+        "config": {
+            "method": {"name": run.method_name, **plain(asdict(run.method))},
+            "backbone": {"name": run.backbone_name, **plain(asdict(run.backbone))},
+            "view": {"name": run.view_name, **plain(asdict(run.view))},
+            "corpus": plain(asdict(run.recipe)) if run.cropped else None,
+            "full": asdict(run.full) if run.data == "full" else None,
+        },
+        "probe_data": {
+            "asked": study.probe_data.name,
+            "used": data.name,
+            "note": data.note,
+            "features": asdict(measurement.extraction),
+            "probes": {name: plain(asdict(probe)) for name, probe in measurement.probes.items()},
+        },
+        **provenance(device, study.precision),
+    }
+
+
+def unseen(planned: Iterable[Planned]) -> list[str]:
+    """For each row whose corpus has fewer crops than images, how many of them it shows."""
+    return list(dict.fromkeys(plan.note for plan in planned if plan.note))
+
+
+def substitutions(images: Iterable[ImageUsed], data: Labelled) -> list[str]:
+    """What was used in place of what was asked for, one line each."""
+    lines = [
+        f"image {used.asked} cannot be had: using {used.name} ({used.credit}; {used.licence})"
+        for used in images
+        if used.name != used.asked and used.label != used.name
+    ]
+    return [*lines, f"data set {data.asked} cannot be had: probing on {data.name}"] if data.asked else lines

@@ -1,0 +1,138 @@
+"""Several runs of a study at a time on one machine, each process with its share of the threads."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from augstudy.core.errors import UserError
+from augstudy.study.pipeline import Laboratory
+from augstudy.study.plan import Study
+from augstudy.study.progress import Reporter
+
+__all__ = ["Local"]
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Local:
+    """Works on a study in `jobs` processes; each takes the next run that none of the others has.
+
+    A process that dies leaves its run to the others, which go on from its last checkpoint.
+
+    Args:
+        study, results: as of `Laboratory`; every process builds its own.
+        jobs: how many processes.
+    """
+
+    study: Study
+    results: Path
+    jobs: int
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise UserError(f"--jobs is {self.jobs}", "Give the number of runs to make at a time, 1 or more.")
+
+    def __call__(self, reporter: Reporter) -> None:
+        """Return when every run is finished.
+
+        Raises:
+            UserError: a process found something that the user must mend, or all of them died.
+        """
+        with few_threads(max(1, torch.get_num_threads() // self.jobs)) as threads:
+            workers = [self._start(threads) for _ in range(self.jobs)]
+        try:
+            self._listen({connection: reporter.beside() for connection, _ in workers}, reporter)
+        finally:
+            for _, process in workers:
+                process.terminate()
+                process.join()
+
+    def _start(self, threads: int) -> tuple[Connection, SpawnProcess]:
+        context = get_context("spawn")  # a forked child cannot use the threads that torch has in its parent
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=work, args=(self.study, self.results, threads, there), daemon=True)
+        process.start()
+        there.close()  # so that the pipe ends when the process does
+        return here, process
+
+    def _listen(self, reporters: dict[Connection, Reporter], reporter: Reporter) -> None:
+        """Pass on what the processes tell, until the last has ended."""
+        done = 0
+        while reporters:
+            for connection in wait(list(reporters)):
+                assert isinstance(connection, Connection)
+                try:
+                    what, words = connection.recv()
+                except EOFError:
+                    reporters.pop(connection).close()
+                    continue
+                if what == "error":
+                    raise UserError(*words)
+                if what == "done":
+                    done += 1
+                else:
+                    getattr(reporters[connection], what)(*words)
+        if not done:
+            fix = "Run it again: what is finished is kept. If memory was short, give fewer --jobs."
+            raise UserError("all processes of the study died", fix)
+        if done < self.jobs:
+            reporter.note(f"{self.jobs - done} of {self.jobs} processes died; the others did their runs")
+
+
+@dataclass(frozen=True)
+class Relay:
+    """A reporter at the other end of a pipe.
+
+    Args:
+        pipe: what is told goes in here, as (name of the method, its arguments).
+    """
+
+    pipe: Connection
+
+    def begin(self, *words: Any) -> None:
+        """As `Reporter.begin`."""
+        self.pipe.send(("begin", words))
+
+    def step(self, *words: Any) -> None:
+        """As `Reporter.step`."""
+        self.pipe.send(("step", words))
+
+    def end(self, *words: Any) -> None:
+        """As `Reporter.end`."""
+        self.pipe.send(("end", words))
+
+
+def work(study: Study, results: Path, threads: int, pipe: Connection) -> None:
+    """What each process does: the runs that no other does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of them; the first one ends the others
+    torch.set_num_threads(threads)
+    try:
+        Laboratory(study, results).work(Relay(pipe))
+        pipe.send(("done", ()))
+    except UserError as error:
+        pipe.send(("error", (error.what, error.fix)))
+
+
+@contextmanager
+def few_threads(count: int) -> Iterator[int]:
+    """Processes started in the block give each of their libraries this many threads, or fewer if told before."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update({name: str(count) for name in THREADS})
+    try:
+        yield count
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
