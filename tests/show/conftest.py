@@ -13,7 +13,7 @@ from augstudy.core.store import StudyFolder
 from augstudy.show.base import Results, load
 from augstudy.show.figures.base import NothingToShow
 
-from .synthetic import LINES, records_of, study_index, write_curves, write_pictures, write_study
+from .synthetic import LINES, records_of, study_index, write_curves, write_informed, write_pictures, write_study
 
 Make = Callable[..., StudyFolder]
 
@@ -58,13 +58,19 @@ def crossed(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return whole(tmp_path_factory.mktemp("crossed"), study_index(LINES[1:3], (0,), (0.07, 0.2, 1.0), (0.5, 2)))
 
 
+@pytest.fixture(scope="session")
+def informed(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """One row over one axis of five values, three seeds, with an estimate of mutual information."""
+    return load(write_informed(tmp_path_factory.mktemp("informed") / "synthetic"))
+
+
 @pytest.fixture
-def showing(usual: Results, swept: Results, crossed: Results) -> Callable[[str], Figure]:
+def showing(usual: Results, swept: Results, crossed: Results, informed: Results) -> Callable[[str], Figure]:
     """`showing("cost")`: the figure of the first of the studies above that it has anything to show of."""
 
     def shown(name: str) -> Figure:
         picture = registry.find("show.figures", name)()
-        for results in (usual, swept, crossed):
+        for results in (usual, swept, crossed, informed):
             with suppress(NothingToShow):
                 return picture(results)
         raise AssertionError(f"{name} shows nothing of any synthetic study: give one what it needs")

@@ -2,6 +2,7 @@
 
 import json
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -215,3 +216,17 @@ def write_curves(folder: StudyFolder, index: dict[str, Any]) -> None:
             told = 30 + 10 * epoch + run["seed"]
             lines.append(f"{epoch},{2 / epoch + 0.1 * run['seed']},0.1,1,{told},25,0,{told / 2 if epoch == 3 else ''}")
         place.metrics.write_text("\n".join(lines) + "\n")
+
+
+def write_informed(path: Path) -> StudyFolder:
+    """A study of one row over five values of one axis, three seeds, with I_NCE of the views besides the accuracies."""
+    index = study_index(LINES[3:4], (0, 1, 2), (0.0, 0.5, 1.0, 1.5, 2.0)) | {"mi": [{"name": "infonce", "key": "mi"}]}
+    records = records_of(index)
+    for run in index["runs"]:
+        run["mi"] = True
+        nats = 3.0 - run["axes"][AXES[0]] + 0.05 * run["seed"]
+        found = [{"layer": "embedding", "metric": name, "value": v} for name, v in (("nats", nats), ("ceiling", 4.16))]
+        records[run["hash"]]["evaluations"].append(
+            {"probe": "infonce", "key": "mi", "probe_data": "held-out pairs", "metrics": found}
+        )
+    return write_study(StudyFolder(path), index, records)

@@ -172,6 +172,12 @@ def test_broken_curves_are_a_user_error(make):
         write(load(folder))
 
 
+def test_what_is_not_of_a_layer_has_a_table_too(informed):
+    grids = {grid["heading"]: grid for grid in told(informed)["grids"]}
+    assert grids["infonce: nats"]["layers"] == ["embedding"]
+    assert len(grids["infonce: nats"]["rows"]) == 5
+
+
 def test_more_probes_and_metrics_are_shown_as_they_come(make):
     index = study_index(LINES[:3], (0, 1))
     index["probes"] += [{"name": "knn", "key": "k"}, {"name": "mutual <information>", "key": "m"}]
