@@ -13,7 +13,17 @@ from augstudy.core.errors import UserError
 
 __all__ = ["main"]
 
-COMMANDS = ("run", "check", "preview", "crops", "table", "figures", "bench", "data")  # in the order of the help
+COMMANDS = (
+    "run",
+    "check",
+    "preview",
+    "crops",
+    "table",
+    "figures",
+    "probe",
+    "bench",
+    "data",
+)  # in the order of the help
 
 app = typer.Typer(
     no_args_is_help=True,

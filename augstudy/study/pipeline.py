@@ -58,6 +58,7 @@ class Laboratory:
         for name in study.figures:
             registry.find("show.figures", name)
         check_claims(study, self.runs)
+        self.measurement.check(self.runs)
         device_for(study.device)
         check_choice("precision", study.precision, PRECISIONS)
         self.compute = build(Compute, study.compute, f"{study.said_in('compute')}: compute")
@@ -115,8 +116,13 @@ class Laboratory:
         return bool(todo) or self.folder.told() != before
 
     def notes(self) -> list[str]:
-        """What to know before anything is trained, one line each: substitutions, and images that no crop shows."""
-        return [*self.substitutions(), *self.unseen()]
+        """What to know before anything is trained, one line each.
+
+        Raises:
+            UserError: labels are missing or all alike.
+        """
+        doubts = self.measurement.doubts(self.labelled)
+        return [*self.substitutions(), *self.unseen(), *doubts]
 
     def unseen(self) -> list[str]:
         """For each row whose corpus has fewer crops than images, how many of them it shows."""
