@@ -27,6 +27,7 @@ from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
 from augstudy.study.information import Information
 from augstudy.study.measurement import Measurement
+from augstudy.study.pairs import pair_pictures
 from augstudy.study.plan import Study, expand
 from augstudy.study.progress import Reporter
 from augstudy.study.provenance import image_facts, plain, provenance
@@ -38,6 +39,7 @@ __all__ = ["Laboratory"]
 
 PRECISIONS = ("32-true", "bf16-mixed")  # Fabric's others need more than our loop does
 SHEET = 64  # crops kept of each corpus for the contact sheet
+PAIRS = 12  # of views, kept to be shown
 
 
 class Laboratory:
@@ -203,6 +205,9 @@ class Laboratory:
         if plan.run.cropped:
             crops = source.batch(torch.arange(SHEET)).mul(255).round().byte()
             save_array(folder.crops, crops.permute(0, 2, 3, 1).cpu().numpy())
+        if plan.run.method.contrasts:
+            views = pair_pictures(source, plan.run.view.pair(), torch.arange(PAIRS)).mul(255).round().byte()
+            save_array(folder.views, views.permute(0, 2, 3, 1).cpu().numpy())
 
     def _finished(self, plan: Planned) -> bool:
         path = self.folder.run(plan.key).record

@@ -14,7 +14,7 @@ from .synthetic import LAYERS, LINES, accuracy, failed, records_of, study_index,
 
 def test_frame_is_tidy_and_holds_every_current_value_once(usual):
     frame = usual.frame
-    columns = "study,label,method,data,image,seed,layer,probe,probe_data,metric,value"
+    columns = "study,label,method,data,image,seed,layer,probe,probe_data,metric,value,low,high"
     assert ",".join(frame.columns) == columns
     assert len(frame) == len(LINES) * 3 * len(LAYERS)
     assert not frame.drop(columns="value").duplicated().any()
