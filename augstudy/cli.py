@@ -20,10 +20,11 @@ COMMANDS = (
     "crops",
     "table",
     "figures",
+    "probe",
     "filters",
     "stylize",
-    "report",
     "neurons",
+    "report",
     "bench",
     "data",
 )  # in the order of the help

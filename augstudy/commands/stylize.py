@@ -29,7 +29,7 @@ def stylize(
     content_layer: Annotated[
         str, typer.Option("--content-layer", metavar="LAYER", help="The middle unless told.")
     ] = "",
-    steps: Annotated[int, typer.Option("--steps", help="Of L-BFGS.")] = 200,
+    steps: Annotated[int, typer.Option("--steps", help="Of L-BFGS.")] = 100,
     size: Annotated[int, typer.Option("--size", metavar="PX", help="Longer side of both pictures.")] = 256,
     style_weight: Annotated[float, typer.Option("--style-weight", help="Against the content's, which is 1.")] = 10.0,
     tv_weight: Annotated[float, typer.Option("--tv-weight", help="Of the total variation.")] = 10.0,

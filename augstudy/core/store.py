@@ -190,6 +190,10 @@ class RunFolder:
         return self.path / "crops.npy"
 
     @property
+    def views(self) -> Path:
+        return self.path / "views.npy"
+
+    @property
     def pictures(self) -> Path:
         return self.path / "pictures"
 

@@ -21,7 +21,7 @@ def grid_page(title: str, caption: str, lines: Sequence[Line], width: float) -> 
     columns = max(len(pictures) for _, pictures in lines)
     side = width / columns
     names = [wrapped(name, width - 0.5, SMALL, "bold") for name, _ in lines]
-    labels = [[wrapped(label, side - 0.15) for label, _ in pictures] for _, pictures in lines]
+    labels = [[wrapped(label, side - 0.04) for label, _ in pictures] for _, pictures in lines]
     words = [max(label.count("\n") + 1 for label in line) for line in labels]  # lines of text above the pictures
     heights = [
         (name.count("\n") + 1 + above) * SMALL * LINE + 0.2 + side * max(x.shape[0] / x.shape[1] for _, x in pictures)

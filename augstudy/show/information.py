@@ -12,9 +12,9 @@ __all__ = ["information_blocks", "rich_information"]
 TITLE = "Mutual information (nats)"
 NOTE = (
     "Mean ± sd over n seeds, of the two views' embeddings on held-out pairs. infonce never exceeds its ceiling, log K, "
-    "so a value near it says no more than `at least`; its bilinear critic is fitted anew to a part of the pairs. ksg reads "
-    "principal components, hence less than there is; smile has no ceiling. Where they disagree, trust the order of rows "
-    "on which they agree."
+    "so that a value near it says no more than `at least`; its bilinear critic is fitted anew to a part of the pairs. "
+    "ksg reads principal components, hence less than there is; smile has no ceiling. Where they disagree, trust the "
+    "order of rows on which they agree."
 )
 
 

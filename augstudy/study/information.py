@@ -1,4 +1,4 @@
-"""Which estimators of mutual information a study asks for, and what they read: held-out pairs through trained encoders."""
+"""The estimators of mutual information that a study asks for, and what they read: held-out pairs, embedded."""
 
 import math
 from collections.abc import Mapping

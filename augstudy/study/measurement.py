@@ -1,5 +1,6 @@
 """What is measured of every finished encoder, and which of it a record still lacks."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,15 @@ import torch
 
 from augstudy.core import registry
 from augstudy.core.build import build
+from augstudy.core.errors import UserError, nearest
 from augstudy.core.store import RunFolder, digest
 from augstudy.data.datasets.base import Labelled
 from augstudy.evaluate.features import Extraction
+from augstudy.evaluate.labels import check_labels, overlap
 from augstudy.evaluate.probes.base import EncoderProbe, FeatureProbe, Metric, Probe, Subject
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import load_encoder
-from augstudy.study.plan import Study
+from augstudy.study.plan import Run, Study
 
 __all__ = ["Measurement"]
 
@@ -39,6 +42,20 @@ class Measurement:
             for name, node in study.probes.items()
         }
         return cls(build(Extraction, study.features, f"{study.said_in('features')}: features"), probes)
+
+    def check(self, runs: Iterable[Run]) -> None:
+        """Raises UserError where a probe names a layer that a row's encoder has not."""
+        for starts in (getattr(probe, "starts", ()) for probe in self.probes.values()):
+            for run in runs if starts else ():
+                with torch.device("meta"):
+                    names = run.backbone.encoder().names
+                if wrong := [start for start in starts if start not in names]:
+                    what = f"row {run.label!r}: finetune: starts: {run.backbone_name} has no layer {wrong[0]!r}"
+                    raise UserError(what, nearest(wrong[0], names))
+
+    def doubts(self, data: Labelled) -> list[str]:
+        """What a reader of the numbers should know of the labelled set, one sentence each; UserError without labels."""
+        return [*check_labels(data, self.extraction), *overlap(data, self.extraction)]
 
     def key(self, name: str, data: Labelled) -> str:
         """Names a probe with its settings and its data, so that a changed one is measured anew."""

@@ -25,21 +25,25 @@ from augstudy.evaluate.visuals.pca_colours import PCAColours
 from augstudy.evaluate.visuals.style import StyleTransfer, fitted
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import load_checkpoint, load_encoder
+from augstudy.study.pairs import pair_pictures
 from augstudy.study.plan import Run
 from augstudy.study.stock import Planned
 
 __all__ = ["Pictures", "Subject", "save_first_pictures"]
 
 SHEET = 64  # crops kept of each corpus for the contact sheet
+PAIRS = 12  # of views, kept to be shown
 CONTENT, STYLE = "chelsea", "ihc"  # images that come with scikit-image, and that no published study trains on
 
 
 def save_first_pictures(folder: RunFolder, run: Run, source: Source, encoder: Encoder) -> None:
-    """What costs next to nothing right after training, whatever the study's figures: filters, and some crops."""
+    """What costs next to nothing right after training, whatever the study's figures: filters, some crops and views."""
     if not run.view.two_encoders:  # which see some channels each: there are no colours to show
         save_array(folder.filters, first_layer(encoder))
     if run.cropped:
         save_array(folder.crops, as_pixels(source.batch(torch.arange(SHEET))))
+    if run.method.contrasts:
+        save_array(folder.views, as_pixels(pair_pictures(source, run.view.pair(), torch.arange(PAIRS))))
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ class Laboratory:
         for name in study.figures:
             registry.find("show.figures", name)
         check_claims(study, self.runs)
+        self.measurement.check(self.runs)
         device_for(study.device)
         check_choice("precision", study.precision, PRECISIONS)
         self.compute = build(Compute, study.compute, f"{study.said_in('compute')}: compute")
@@ -151,8 +152,13 @@ class Laboratory:
         return [plan for plan in self.planned if not self._finished(plan)]
 
     def notes(self) -> list[str]:
-        """What to know before anything is trained, one line each: substitutions, and images that no crop shows."""
-        return [*substitutions(self.images.values(), self.labelled), *unseen(self.planned)]
+        """What to know before anything is trained, one line each: substitutions, what no crop shows, doubtful data.
+
+        Raises:
+            UserError: labels are missing or all alike.
+        """
+        doubts = self.measurement.doubts(self.labelled)
+        return [*substitutions(self.images.values(), self.labelled), *unseen(self.planned), *doubts]
 
     def run_one(self, plan: Planned, reporter: Told) -> dict[str, Any]:
         """Train the encoder unless that is done, then every probe and picture that is not; returns the record."""

@@ -9,6 +9,7 @@ import torch
 from augstudy.augment.graph import Graph
 from augstudy.data.corpus import Corpus, Source
 from augstudy.study.captions import texts
+from augstudy.study.pairs import pair_pictures
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.stock import Planned
 
@@ -36,8 +37,7 @@ def sheets(laboratory: Laboratory) -> list[Sheet]:
         found.append((f"{names(corpus)}: crops", *crops(source)))
         for same in groups(corpus, lambda plan: (plan.run.view_name, repr(plan.run.view))):
             pictures, told = pairs(source, *same[0].run.view.pair())
-            tiles = "" if pictures.shape[-1] == 3 else ", their channels side by side"
-            found.append((f"{names(same)}: pairs of views{tiles}", pictures, told))
+            found.append((f"{names(same)}: pairs of views", pictures, told))
     return found
 
 
@@ -69,19 +69,9 @@ def crops(source: Source) -> tuple[Pictures, list[str]]:
 def pairs(source: Source, first: Graph, second: Graph) -> tuple[Pictures, list[str]]:
     """Two views of each of the first crops side by side, and what was done to each."""
     index = torch.arange(min(SHOWN // 2, len(source)))
-    graphs = tuple(enumerate((first, second)))
-    sides = equalised([source.view(index, graph, view=v) for v, graph in graphs])
-    told = zip(*(texts(source, index, graph, v) for v, graph in graphs), strict=True)
-    return as_pictures(torch.stack(sides, 1).flatten(0, 1)), [text for pair in told for text in pair]
-
-
-def equalised(sides: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Views of unequal channel counts made alike: those of fewer channels get grey ones."""
-    most = max(side.shape[1] for side in sides)
-    return [
-        torch.cat((side, torch.full_like(side[:, :1], 0.5).expand(-1, most - side.shape[1], -1, -1)), 1)
-        for side in sides
-    ]
+    graphs = (first, second)
+    told = zip(*(texts(source, index, graph, v) for v, graph in enumerate(graphs)), strict=True)
+    return as_pictures(pair_pictures(source, graphs, index)), [text for pair in told for text in pair]
 
 
 def plans(laboratory: Laboratory) -> list[tuple[str, str]]:

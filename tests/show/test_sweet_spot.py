@@ -41,7 +41,7 @@ def test_a_hill_with_a_sharp_top_is_found_too():
     "truth", [lambda x: 40 + 4 * x, lambda x: 50 - 5 * np.exp(-2 * x), lambda x: 45 + 4 * np.minimum(x, 1)]
 )
 def test_what_rises_or_levels_off_is_no_reverse_u(truth):
-    assert share("reverse-U", truth, 40) <= 0.05
+    assert share("reverse-U", truth, 40) <= 0.1
     assert share("rising", truth, 40) >= 0.5
 
 

@@ -19,7 +19,7 @@ BLOCK = 1000  # rows of scores at a time
 
 @dataclass(frozen=True)
 class SMILE(Estimator):
-    """E_p[f] - log E_q[clip(exp f, exp -clip, exp clip)] in nats, f trained on one part of the pairs, judged on the rest.
+    """E_p[f] - log E_q[clip(exp f, exp -clip, exp clip)] in nats, f fitted to one part of the pairs.
 
     Args:
         clip: tau; less of it has less variance and more bias.
@@ -28,7 +28,7 @@ class SMILE(Estimator):
 
     It has no ceiling by its form; with few pairs or much information it errs low, for then the critic is what fails.
 
-    Source: Song, Ermon, "Understanding the limitations of variational mutual information estimators", ICLR 2020, eq. 15.
+    Source: Song, Ermon, "Understanding the limitations of variational mutual information estimators", ICLR 2020.
     """
 
     clip: float = 5.0

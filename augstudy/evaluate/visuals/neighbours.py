@@ -29,8 +29,8 @@ class Neighbours:
         k: neighbours of each.
     """
 
-    queries: int = 8
-    k: int = 7
+    queries: int = 6
+    k: int = 5
 
     def __post_init__(self) -> None:
         check_range("queries", self.queries, 1)

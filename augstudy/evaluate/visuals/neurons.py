@@ -137,7 +137,7 @@ class Neurons:
 
     def _grey(self, count: int) -> Tensor:  # -> (U, 3, size, size)
         u = rng.uniform(self.seed, "neurons/noise", torch.arange(count), 3 * self.size**2)
-        return (0.5 + 0.1 * (u - 0.5)).view(count, 3, self.size, self.size)
+        return (0.5 + 0.5 * (u - 0.5)).view(count, 3, self.size, self.size)
 
 
 def response(encoder: Encoder, x: Tensor, layer: str, units: list[int]) -> Tensor:

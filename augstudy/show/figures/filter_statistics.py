@@ -18,6 +18,7 @@ from augstudy.show.style import LINE, SMALL, house, page, wrapped
 __all__ = ["FilterNumbers", "how_counted", "mean_statistics"]
 
 SHARES = ("coloured", "dead", "duplicate")
+ENDS = (1.0, 1.7, 3.0)  # where their columns end
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class FilterNumbers:
         )
         with house():
             figure = page(results.title, caption.strip(), self.width, 0.95 + len(labels) * max(heights))
-            left, middle, right = figure.subplots(1, 3, width_ratios=(8, 10, 9))
+            left, middle, right = figure.subplots(1, 3, width_ratios=(8, 10, 9.5))
             _histogram(left, labels, [n.orientation for n in numbers.values()], "orientation, degrees")
             left.set_xticks(np.arange(0.5, 8, 2), [f"{a:.0f}" for a in ANGLES[::2]], rotation=0)
             left.set_yticks(np.arange(len(labels)) + 0.5, labels, rotation=0)
@@ -91,11 +92,11 @@ def _shares(ax: Axes, labels: Sequence[str], numbers: Sequence[FilterStatistics]
     ax.set(xlim=(0, 3), ylim=(len(labels), 0), xticks=[], yticks=[])
     ax.set_frame_on(False)
     for column, name in enumerate(SHARES):
-        ax.text(column + 0.95, -0.15, name, ha="right", va="bottom", color=TEXT)
+        ax.text(ENDS[column], -0.15, name, ha="right", va="bottom", color=TEXT)
         for line, one in enumerate(numbers):
             share = (one.coloured, one.dead, one.duplicate)[column]
             ax.text(
-                column + 0.95, line + 0.5, "-" if np.isnan(share) else f"{100 * share:.0f} %", ha="right", va="center"
+                ENDS[column], line + 0.5, "-" if np.isnan(share) else f"{100 * share:.0f} %", ha="right", va="center"
             )
 
 

@@ -27,7 +27,11 @@ class StylePaintings:
         if not found:
             raise NothingToShow("no run has a stylised picture", f"Run the study here first: {results.command}")
         first = found[0].arrays
-        sheets = [(f"{what}: {first[f'{what}_name']}", first[what] / 255) for what in ("content", "style")]
+        h, w, _ = first["content"].shape
+        sheets = [
+            (f"content: {first['content_name']}", first["content"] / 255),
+            (f"style: {first['style_name']} (a part)", first["style"][:h, :w] / 255),
+        ]
         sheets += [(one.name, one.arrays["picture"] / 255) for one in found]
         credits = {str(first[f"{what}_name"]): str(first[f"{what}_credit"]) for what in ("content", "style")}
         seeds = " or ".join(dict.fromkeys(str(one.seed) for one in found))

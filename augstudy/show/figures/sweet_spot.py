@@ -72,23 +72,25 @@ class SweetSpot:
         frame, keys = results.frame, ["label", axis, "seed"]
         if frame.empty or not results.layers:
             return pd.DataFrame()
-        main = (results.index.get("probes") or [{"name": ""}])[0]["name"]
-        accurate = frame[
-            frame["probe"].str.startswith(main)
-            & (frame["metric"] == self.metric)
-            & (frame["layer"] == self._layer(results))
-        ]
+        accurate = self._accurate(results)
         shared = frame[(frame["probe"] == self.estimator) & (frame["metric"] == self.information)]
         runs = accurate[[*keys, "value"]].merge(shared[[*keys, "value"]], on=keys, suffixes=("", "_nats"))
         runs = runs.rename(columns={axis: "place", "value": "accuracy", "value_nats": "nats"}).dropna()
         return runs.drop_duplicates(["label", "place", "seed"])
 
-    def _references(self, results: Results) -> list[tuple[str, float]]:
+    def _accurate(self, results: Results) -> pd.DataFrame:
+        """The study's first probe at the layer."""
         frame = results.frame
+        first = next((probe for probe in frame["probe"] if probe not in results.information), "")
+        return frame[
+            (frame["probe"] == first) & (frame["metric"] == self.metric) & (frame["layer"] == self._layer(results))
+        ]
+
+    def _references(self, results: Results) -> list[tuple[str, float]]:
         found = []
+        accurate = self._accurate(results)
         for row in results.distinct_rows:
-            mine = frame[(frame["label"] == row.label) & (frame["metric"] == self.metric)]
-            values = mine.loc[mine["layer"] == self._layer(results), "value"]
+            values = accurate.loc[accurate["label"] == row.label, "value"]
             if row.is_reference and len(values):
                 found.append((row.label, float(values.mean())))
         return found
@@ -143,6 +145,10 @@ def _mean_and_bar(groups: Any) -> tuple[Array, Array]:
     return mean, half
 
 
+def _place(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
 def _axis(results: Results) -> str:
     if len(results.axes) != 1:
         what = f"the study sweeps {len(results.axes)} settings, and a sweet spot lies along one"
@@ -191,7 +197,7 @@ def _against_information(ax: Axes, curves: Sequence[_Curve], ceiling: float | No
         _dots(ax, curve, curve.nats, curve.accuracy, curve.nats_bar, curve.accuracy_bar, line=False)
         _hill(ax, curve.on_nats, curve.nats, curve.colour)
         for place, x, y in zip(curve.places, curve.nats, curve.accuracy, strict=True):
-            ax.annotate(f"{place}", (x, y), (4, 4), textcoords="offset points", size=SMALL, color=INK, gid="place")
+            ax.annotate(_place(place), (x, y), (4, 4), textcoords="offset points", size=SMALL, color=INK, gid="place")
     if ceiling is not None:
         _log_k(ax, ceiling, upright=True)
     ax.set_xlabel("I_NCE of the two views (nats)")
@@ -205,7 +211,7 @@ def _against_control(
     upper: Axes, lower: Axes, curves: Sequence[_Curve], ceiling: float | None, name: str, axis: str, several: bool
 ) -> None:
     for curve in curves:
-        _dots(upper, curve, curve.x, curve.accuracy, None, curve.accuracy_bar, line=curve.numeric)
+        _dots(upper, curve, curve.x, curve.accuracy, None, curve.accuracy_bar, line=False)
         _hill(upper, curve.on_control, curve.x, curve.colour)
         _dots(lower, curve, curve.x, curve.nats, None, curve.nats_bar, line=curve.numeric)
     if ceiling is not None:
@@ -232,7 +238,7 @@ def _short(curves: Sequence[_Curve], which: str) -> str:
 def _log_k(ax: Axes, ceiling: float, upright: bool) -> None:
     """The line that I_NCE never crosses."""
     (ax.axvline if upright else ax.axhline)(ceiling, color=INK, linewidth=0.9, linestyle="--", gid="log K")
-    at = (ceiling, 0.02) if upright else (0.99, ceiling)
+    at = (ceiling, 0.98) if upright else (0.99, ceiling)
     ax.annotate(
         f"log K = {ceiling:.2f}",
         at,
@@ -240,7 +246,7 @@ def _log_k(ax: Axes, ceiling: float, upright: bool) -> None:
         xycoords=("data", "axes fraction") if upright else ("axes fraction", "data"),
         textcoords="offset points",
         ha="right",
-        va="bottom" if upright else "top",
+        va="top",
         rotation=90 if upright else 0,
         color=INK,
         gid="log K",

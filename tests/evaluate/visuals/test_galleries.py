@@ -1,0 +1,127 @@
+"""Laws of galleries: clusters, neighbours, confusions and PCA colours."""
+
+import numpy as np
+import pytest
+import torch
+
+from augstudy.data.corpus import Corpus, Recipe
+from augstudy.data.datasets.base import Labelled, Stored
+from augstudy.evaluate.features import Extraction, Features
+from augstudy.evaluate.visuals.arrays import as_pixels
+from augstudy.evaluate.visuals.clusters import Clusters
+from augstudy.evaluate.visuals.encoders import untrained
+from augstudy.evaluate.visuals.filters import first_layer
+from augstudy.evaluate.visuals.neighbours import Confusions, Neighbours
+from augstudy.evaluate.visuals.pca_colours import PCAColours, leading
+from augstudy.learn.backbones.alexnet import AlexNet
+from augstudy.learn.backbones.conv4 import Conv4
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return untrained(Conv4(width=0.125))
+
+
+@pytest.fixture(scope="module")
+def corpus(picture):
+    return Corpus(picture, Recipe(count=200, size=32))
+
+
+@pytest.fixture(scope="module")
+def apart():
+    """Forty training and twenty test images of four classes whose features lie apart, three of them mislabelled."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 255, (60, 3, 8, 8), generator=generator, dtype=torch.uint8)
+    labels = torch.arange(60) % 4
+    x = torch.eye(4)[labels].repeat(1, 2) + 0.01 * torch.randn(60, 8, generator=generator)
+    shown = labels.clone()
+    shown[40:43] = (shown[40:43] + 1) % 4
+    data = Labelled("four", Stored(pixels[:40], labels[:40]), Stored(pixels[40:], shown[40:]), tuple("abcd"), "", "f")
+    features = (
+        Features({"low": x[:40], "last": x[:40]}, labels[:40]),
+        Features({"low": x[40:], "last": x[40:]}, shown[40:]),
+    )
+    return features, data
+
+
+def test_clusters_are_counted_and_the_largest_is_the_largest(encoder, corpus):
+    labels = torch.cat([torch.full((n,), i) for i, n in enumerate((90, 50, 30, 14, 10, 3, 2, 1))])
+    found = Clusters(each=2, sample=8)(encoder, corpus, labels, None)
+    assert int(found["clusters"]) == 8
+    assert found["kind"].tolist() == ["tightest"] * 2 + ["largest"] * 2 + ["drawn"] * 2
+    assert len(set(zip(found["size"].tolist(), found["spread"].tolist(), strict=True))) == 6
+    tight = found["spread"][:2]
+    assert tight[0] <= tight[1] <= np.nanmin(found["spread"][2:])
+    assert np.isnan(found["purity"]).all()
+    assert np.isnan(found["mean_purity"])
+
+
+def test_purity_is_the_share_of_the_most_frequent_class(encoder, corpus):
+    labels = torch.arange(200) % 2
+    truth = torch.where(labels == 0, 0, torch.arange(200) // 2 % 4)
+    found = Clusters(each=1, sample=8)(encoder, corpus, labels, truth)
+    assert sorted(found["purity"].tolist()) == [0.25, 1.0]
+    assert found["mean_purity"] == pytest.approx(0.625)
+    assert found["chance_purity"] < 0.75
+
+
+def test_a_cluster_of_few_crops_is_filled_up_with_white(encoder, corpus):
+    found = Clusters(each=1, shown=5, sample=4)(encoder, corpus, (torch.arange(200) > 2).long(), None)
+    small = found["crops"][found["size"].tolist().index(3)]
+    assert (small[3:] == 255).all()
+    assert (small[:3] != 255).any()
+
+
+def test_neighbours_are_of_the_class_that_features_say(apart):
+    features, data = apart
+    found = Neighbours(queries=8, k=3)(features, data, Extraction())
+    assert found["nearest"].shape == (8, 3, 8, 8, 3)
+    assert sorted(found["classes"].tolist()) == sorted("abcd" * 2)
+    assert (np.diff(found["cosine"], axis=1) <= 0).all()
+    assert found["all_same"] == pytest.approx(17 / 20)
+    assert str(found["layer"]) == "last"
+
+
+def test_neighbours_shown_are_the_images_of_these_features(apart):
+    """Asked for themselves, training images are their own nearest ones."""
+    (train, _), data = apart
+    own = Labelled("own", data.train, data.train, data.classes, "", "f")
+    found = Neighbours(queries=4, k=1)((train, train), own, Extraction())
+    np.testing.assert_array_equal(found["nearest"][:, 0], found["query"])
+
+
+def test_confusions_count_every_test_image_in_the_line_of_its_class(apart):
+    features, data = apart
+    counts = Confusions(k=5)(features, data, Extraction())["counts"]
+    assert counts.sum() == 20
+    assert np.trace(counts) == 17
+    np.testing.assert_array_equal(counts.sum(axis=1), features[1].labels.bincount().numpy())
+
+
+def test_pca_colours_tell_places_of_unlike_features_apart():
+    y = torch.zeros(1, 6, 8, 8)
+    y[:, 0, :, :4], y[:, 1, :, 4:] = 5.0, 5.0
+    colours, share = leading(y + 0.01 * torch.randn(y.shape, generator=torch.Generator().manual_seed(0)))
+    assert share > 0.9
+    left, right = colours[0, 0, :, :4], colours[0, 0, :, 4:]
+    assert abs(left.mean() - right.mean()) > 0.9
+    assert 0 <= colours.min() <= colours.max() <= 1
+
+
+def test_two_channels_leave_the_third_colour_black():
+    assert leading(torch.randn(2, 2, 5, 5))[0][:, 2].abs().max() == 0
+
+
+def test_there_is_a_map_for_every_layer(encoder):
+    found = PCAColours(size=32)(encoder, [torch.randint(0, 255, (3, 32, 32), dtype=torch.uint8)] * 2)
+    assert found["layers"].tolist() == encoder.names
+    assert [found[f"map_{i}"].shape for i in range(4)] == [(2, n, n, 3) for n in (16, 8, 4, 2)]
+
+
+def test_first_layers_have_three_channels_or_two_behind_sobel(encoder):
+    assert first_layer(encoder).shape == (8, 5, 5, 3)
+    assert first_layer(AlexNet(width=0.125, sobel=True).encoder()).shape == (12, 11, 11, 2)
+
+
+def test_pixels_are_rounded():
+    assert as_pixels(torch.full((2, 3, 1, 1), 0.5)).tolist() == [[[[128, 128, 128]]]] * 2
