@@ -219,7 +219,7 @@ def write_curves(folder: StudyFolder, index: dict[str, Any]) -> None:
 
 
 def write_informed(path: Path) -> StudyFolder:
-    """A study of one row over five values of one axis, three seeds, with I_NCE of the views besides the accuracies."""
+    """A study of one row over five values of one axis, three seeds, with I_NCE of the views, and some views."""
     index = study_index(LINES[3:4], (0, 1, 2), (0.0, 0.5, 1.0, 1.5, 2.0)) | {"mi": [{"name": "infonce", "key": "mi"}]}
     records = records_of(index)
     for run in index["runs"]:
@@ -229,4 +229,7 @@ def write_informed(path: Path) -> StudyFolder:
         records[run["hash"]]["evaluations"].append(
             {"probe": "infonce", "key": "mi", "probe_data": "held-out pairs", "metrics": found}
         )
-    return write_study(StudyFolder(path), index, records)
+    folder = write_study(StudyFolder(path), index, records)
+    for run in index["runs"]:
+        np.save(folder.run(run["hash"]).views, crop_sheet(run["seed"]))
+    return folder

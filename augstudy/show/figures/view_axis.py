@@ -34,13 +34,14 @@ class ViewAxis:
         height = (self.width - _LABEL) / pairs * 2  # of a strip
         with house():
             figure = page(results.title, self._caption(results), self.width, len(strips) * (height + 0.08))
-            grid = figure.subplots(len(strips), 1, squeeze=False)[:, 0]
-            for ax, (row, pixels) in zip(grid, strips, strict=True):
+            grid = figure.subplots(len(strips), 2, squeeze=False, width_ratios=(_LABEL, self.width - _LABEL))
+            for (words, ax), (row, pixels) in zip(grid, strips, strict=True):
                 ax.imshow(strip(pixels[: 2 * pairs]), vmin=0, vmax=1)
-                ax.set_axis_off()
-                ax.set_anchor("E")
-                label = wrapped(_name(row), _LABEL - 0.1)
-                ax.text(-0.02, 0.5, label, transform=ax.transAxes, ha="right", va="center", size=SMALL, gid="place")
+                ax.set_anchor("W")
+                label = wrapped(_name(row), _LABEL - 0.15)
+                words.text(1, 0.5, label, ha="right", va="center", size=SMALL, gid="place")
+                for place in (words, ax):
+                    place.set_axis_off()
         return figure
 
     def _pixels(self, results: Results, row: Row) -> Pixels | None:
