@@ -66,7 +66,7 @@ def stylize(
     files = [out.with_name(f"{out.stem}_{number}.png") for number in range(1, len(named) + 1)]
     for (name, encoder), path in zip(named, files, strict=True):
         with Meter(console, name) as meter:
-            done = transfer(encoder.to(place), *sources, partial(progress, meter))
+            done = transfer(encoder.to(place), sources[0], sources[1], partial(progress, meter))
         console.print(f"{escape(name)}: {done.told()}", highlight=False, soft_wrap=True)
         save_picture(as_pixels(done.picture), path)
         sheets.append((name, as_pixels(done.picture) / 255))

@@ -23,8 +23,9 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]], key: str
     Args:
         key: names what they were made with, so that others are made where that has changed.
     """
+    named: dict[str, Any] = {KEY: np.array(key), **arrays}
     with replacing(path) as temporary:
-        np.savez(temporary, **{KEY: np.array(key), **arrays})
+        np.savez(temporary, **named)
 
 
 def read_arrays(path: Path) -> Arrays:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
+from PIL import Image
 
 from augstudy.core.store import replacing
 from augstudy.show.style import house
@@ -22,4 +22,4 @@ def save_page(figure: Figure, path: Path, dpi: int = 200) -> None:
 def save_picture(pixels: np.ndarray[Any, np.dtype[np.uint8]], path: Path) -> None:
     """Write (h, w, 3) uint8 as a PNG with the same pixels, whole or not at all."""
     with replacing(path) as temporary:
-        imsave(temporary, pixels, format="png", metadata={"Software": None})
+        Image.fromarray(pixels).save(temporary, "PNG")

@@ -150,9 +150,14 @@ class Meter:
         if self.first < 0:
             self.first, self.begun = done, now
         rate = (done - self.first) / (now - self.begun) if now > self.begun else 0.0
-        self.bar.update(self.task, completed=done, total=total, rate=f"{rate:,.0f}/s", note=note)
+        self.bar.update(self.task, completed=done, total=total, rate=paced(rate), note=note)
         if not self.console.is_terminal and now - self.spoken >= QUIET and rate > 0:
             self.spoken = now
-            line = f"{self.what}: {done:,}/{total:,}, {rate:,.0f}/s, {(total - done) / rate:.0f} s left"
+            line = f"{self.what}: {done:,}/{total:,}, {paced(rate)}, {(total - done) / rate:.0f} s left"
             line += f", {note}" if note else ""
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def paced(rate: float) -> str:
+    """`1,234/s`, or `0.4/s` of what is slow."""
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"

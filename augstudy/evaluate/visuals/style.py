@@ -17,6 +17,7 @@ __all__ = ["STARTS", "Progress", "StyleTransfer", "Stylised", "fitted", "gram"]
 STARTS = ("noise", "content")
 MIN_SIDE = 32  # px, of the shorter side of what is made
 TINY = 1e-12
+BEYOND = 1000.0  # weight of the mean squared excess of pixels beyond [0, 1]
 
 Progress = Callable[[int, int, dict[str, float]], None]  # step, steps, losses
 
@@ -110,14 +111,14 @@ class StyleTransfer:
             # Pixels may leave [0, 1] on the way, but not for long.
             beyond = (x - x.clamp(0, 1)).square().mean()
             loss = parts["content"] + self.style_weight * parts["style"]
-            loss = loss + self.tv_weight * variation(x) + 10 * beyond
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss = loss + self.tv_weight * variation(x) + BEYOND * beyond
+            loss.backward()
             latest.update({name: float(value.detach()) for name, value in parts.items()})
             return loss
 
         latest: dict[str, float] = {}
         for step in range(self.steps):
-            optimizer.step(closure)  # type: ignore[arg-type]
+            optimizer.step(closure)
             report(step + 1, self.steps, dict(latest))
         picture = x.detach().clamp(0, 1)
         return Stylised(
