@@ -128,6 +128,6 @@ def _caption(results: Results, table: pd.DataFrame, layer: str) -> str:
     seeds = f"mean over {n} seeds, bands: 95 % t interval" if n > 1 else "one seed, so no bands"
     protocol = str(table["protocol"].iloc[0]) or "of its own"
     text = (
-        f"Top-1 of linear classifiers ({protocol}) on a share of the labels, mean of several draws; {where}; {seeds}."
+        f"Top-1 of linear classifiers ({protocol}) on a share of the labels, mean of draws; {where}; {seeds}."
     )
     return " ".join(line for line in (text, results.image_sentence, results.probe_sentence) if line)
