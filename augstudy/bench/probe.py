@@ -1,7 +1,7 @@
 """The linear probe against scikit-learn: the same layers, the same penalties, the same accuracy."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sklearn
 import torch
@@ -53,23 +53,25 @@ class Probe(Bench):
         images: of the training split; half as many are tested.
         dims: of a layer, at most.
         penalties: see `Linear`.
-        rounds: turns that count; a first one is thrown away.
+        warm, rounds: turns thrown away, turns that count.
     """
 
-    images: int = 2000
+    images: int = 1200
     dims: int = 256
     penalties: tuple[float, ...] = (1.0, 0.1, 1e-2, 1e-3, 1e-4)
+    warm: int = 1
     rounds: int = 3
 
     def lines(self, settings: Settings) -> Iterator[Line]:
         """One line."""
         fits = layers_of(self.images, self.dims, self.penalties, settings.place)
         name = f"scikit-learn {sklearn.__version__}'s LogisticRegression"
-        sides = [Side("ours", Ours(fits)), Side(name, Reference(fits))]
-        rates = race(sides, 0, settings.place, warm=1, rounds=self.rounds)
+        ours, reference = Ours(fits), Reference(fits)
+        sides = [Side("ours", ours), Side(name, reference)]
+        rates = race(sides, 0, settings.place, warm=self.warm, rounds=self.rounds)
         more = {
-            "accuracy": Ours(fits).accuracy(),
-            "reference_accuracy": Reference(fits).accuracy(),
+            "accuracy": ours.found[-1],
+            "reference_accuracy": reference.found[-1],
             "layers": len(fits.layers),
             "penalties": len(fits.penalties),
             "images": len(fits.labels),
@@ -94,10 +96,11 @@ class Ours(Job):
     """All penalties of a layer at once, to the probe's own tolerance."""
 
     fits: Fits
+    found: list[float] = field(default_factory=list)  # accuracies, one a step
 
     def start(self) -> Callable[[], int]:
         def step() -> int:
-            self.accuracy()
+            self.found.append(self.accuracy())
             return len(self.fits.layers) * len(self.fits.penalties)
 
         return step
@@ -116,10 +119,11 @@ class Reference(Job):
     """One fit after the other, as a user would write it: single precision, the default solver, until it converges."""
 
     fits: Fits
+    found: list[float] = field(default_factory=list)  # accuracies, one a step
 
     def start(self) -> Callable[[], int]:
         def step() -> int:
-            self.accuracy()
+            self.found.append(self.accuracy())
             return len(self.fits.layers) * len(self.fits.penalties)
 
         return step

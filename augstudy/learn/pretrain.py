@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = ["Pretraining"]
 SHOWN = 32  # crops that a method may show pictures of
 
 Optimizers = dict[str, torch.optim.Optimizer]
+Look = Callable[[int, Encoder], dict[str, float]]  # epochs done, the encoder as it is -> columns of metrics.csv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +31,12 @@ class Pretraining(Loop):
     Args:
         folder: where checkpoint, metrics.csv and TensorBoard events go.
         loggers: where its curves go besides metrics.csv.
+        look: what an onlooker sees after an epoch, who changes nothing.
     """
 
     folder: RunFolder
     loggers: Loggers = field(default_factory=Loggers)
+    look: Look | None = None
 
     def __call__(self, report: Report) -> tuple[Encoder, list[Diagnostic]]:
         """Train to the end, from the last finished epoch on.
@@ -64,6 +68,7 @@ class Pretraining(Loop):
             raise Diverged(f"a weight became infinite in epoch {epoch + 1}")
         found = self._judge(modules)
         row |= {key: value for d in found for key, value in ((d.metric, d.value), (f"{d.metric} (chance)", d.chance))}
+        row |= self.look(epoch + 1, modules.encoder) if self.look else {}
         state = {
             "epoch": epoch + 1,
             "history": [*state["history"], row],

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from augstudy.core import registry
+from augstudy.core.build import build
 from augstudy.core.errors import UserError, nearest
 from augstudy.show.claims import Side, pairs, read
 from augstudy.study.plan import Run, Study
@@ -42,8 +43,8 @@ def _check_names(side: Side, where: str, study: Study, rows: Sequence[Run]) -> N
     for axis, value in side.axes.items():
         _known(value, [v for run in own for v in _values(run, axis, study)], f"{where}: {axis} is never")
     _known(side.probe, study.probes, f"{where}: unknown probe")
-    metrics = registry.find("evaluate.probes", side.probe).metrics
-    _known(side.metric, metrics, f"{where}: probe {side.probe!r} has no metric")
+    probe = build(registry.find("evaluate.probes", side.probe), study.probes[side.probe], where)
+    _known(side.metric, probe.measures(), f"{where}: probe {side.probe!r} has no metric")
 
 
 def _values(run: Run, axis: str, study: Study) -> list[Any]:

@@ -18,6 +18,7 @@ from augstudy.data.corpus import Source
 from augstudy.data.datasets.base import Labelled
 from augstudy.data.device import device_for
 from augstudy.data.images import ImageUsed, load_image
+from augstudy.evaluate.monitor import Monitor, Watch
 from augstudy.learn.checkpoint import save_encoder
 from augstudy.learn.loggers import Loggers
 from augstudy.learn.loop import Compute
@@ -67,6 +68,7 @@ class Laboratory:
         device_for(study.device)
         check_choice("precision", study.precision, PRECISIONS)
         self.compute = build(Compute, study.compute, f"{study.said_in('compute')}: compute")
+        self.monitor = build(Monitor, study.monitor, f"{study.said_in('monitor')}: monitor")
         self.loggers = Loggers(study.loggers, study.name)
         for run in self.runs:
             self.stock.image(run)
@@ -210,6 +212,7 @@ class Laboratory:
             fabric=self.fabric,
             classes=len(self.labelled.classes) if run.data == "full" else 0,
             compute=self.compute,
+            look=Watch(self.monitor, self.labelled, run.method.epochs) if self.monitor.every else None,
             folder=folder,
             loggers=replace(self.loggers, run=f"{run.row}, seed {run.seed}"),
         )

@@ -42,6 +42,7 @@ class Study:
         device: "auto", "cpu" or "cuda".
         precision: Lightning Fabric's name for it, such as "32-true" or "bf16-mixed".
         compute: how training is computed (see `Compute`).
+        monitor: how the encoder is looked at while it is trained (see `Monitor`).
         loggers: where training curves go (see `Loggers`).
         overrides: dotted key -> value, from the command line; they beat everything else.
         file, typed, command: for errors and for people: the study's file, the other overrides, and all that was typed.
@@ -70,6 +71,7 @@ class Study:
     device: str = "auto"
     precision: str = "32-true"
     compute: dict[str, Any] = field(default_factory=dict)
+    monitor: dict[str, Any] = field(default_factory=dict)
     loggers: tuple[str, ...] = ("csv", "tensorboard")
     overrides: dict[str, Any] = field(default_factory=dict)
     file: str = ""

@@ -86,6 +86,7 @@ def test_the_linear_probe_is_measured_at_equal_accuracy(call, monkeypatch):
     monkeypatch.setattr(probe.Probe, "images", 240)
     monkeypatch.setattr(probe.Probe, "dims", 16)
     monkeypatch.setattr(probe.Probe, "rounds", 1)
+    monkeypatch.setattr(probe.Probe, "warm", 0)
     (line,) = lines_of(call, "probe")
     own = {"probe", "accuracy", "reference_accuracy", "layers", "penalties", "threads"}
     assert set(line) >= (ALWAYS - {"size"}) | own

@@ -34,12 +34,16 @@ class KNN(FeatureProbe):
 
     def __call__(self, train: Features, test: Features) -> list[Metric]:
         classes = class_count(train.labels, test.labels)
-        return [top1(layer, self.guess(layer, train, test, classes), test.labels) for layer in train.layers]
+        found = []
+        for layer in train.layers:
+            bank, queries = standardised(train.layers[layer], test.layers[layer])
+            found.append(top1(layer, self.guess(bank, queries, train.labels, classes), test.labels))
+        return found
 
-    def guess(self, layer: str, train: Features, test: Features, classes: int) -> Tensor:
-        """The class of each test image by its neighbours at one layer: (N,) int64."""
-        bank, queries = (normalize(x, dim=1) for x in standardised(train.layers[layer], test.layers[layer]))
-        return torch.cat([self._vote(some, bank, train.labels, classes) for some in queries.split(1024)])
+    def guess(self, bank: Tensor, queries: Tensor, labels: Tensor, classes: int) -> Tensor:
+        """The class that wins the vote: standardised features (M, D) and (N, D), labels (M,) -> (N,)."""
+        bank, queries = normalize(bank, dim=1), normalize(queries, dim=1)
+        return torch.cat([self._vote(some, bank, labels, classes) for some in queries.split(1024)])
 
     def _vote(self, queries: Tensor, bank: Tensor, labels: Tensor, classes: int) -> Tensor:  # (B, D) -> (B,)
         cosine, index = (queries @ bank.T).topk(min(self.k, len(bank)))  # (B, k)

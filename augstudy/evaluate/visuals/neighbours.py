@@ -88,6 +88,7 @@ class Confusions:
         """`counts` (K, K) int64, true class by guessed class; `classes` (K,) names; `layer`."""
         train, test = features
         layer, classes = list(train.layers)[-1], max(len(data.classes), class_count(train.labels, test.labels))
-        guessed = KNN(self.k, self.temperature).guess(layer, train, test, classes)
+        bank, queries = standardised(train.layers[layer], test.layers[layer])
+        guessed = KNN(self.k, self.temperature).guess(bank, queries, train.labels, classes)
         counts = (test.labels * classes + guessed).bincount(minlength=classes**2).unflatten(0, (classes, classes))
         return {"counts": counts.cpu().numpy(), "classes": np.array(data.classes), "layer": np.array(layer)}
