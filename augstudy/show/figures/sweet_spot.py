@@ -202,7 +202,14 @@ def _against_information(ax: Axes, curves: Sequence[_Curve], ceiling: float | No
             place, x, y, (dx, dy) = curve.places[i], curve.nats[i], curve.accuracy[i], _CORNERS[turn % len(_CORNERS)]
             ha = "left" if dx > 0 else "right"
             va = "bottom" if dy > 0 else "top"
-            at = {"textcoords": "offset points", "ha": ha, "va": va, "size": SMALL, "color": INK, "gid": "place"}
+            at: dict[str, Any] = {
+                "textcoords": "offset points",
+                "ha": ha,
+                "va": va,
+                "size": SMALL,
+                "color": INK,
+                "gid": "place",
+            }
             ax.annotate(_place(place), (x, y), (dx, dy), **at)
     if ceiling is not None:
         _log_k(ax, ceiling, upright=True)
