@@ -159,7 +159,7 @@ def least_squares(design: Array, y: Array) -> tuple[Array, Array]:
     """Weights (..., p) and sums of squares (...); a ridge of 1e-9 keeps a column of zeros harmless."""
     across = np.swapaxes(design, -1, -2)
     gram = across @ design + 1e-9 * np.eye(design.shape[-1])
-    weights: Array = np.linalg.solve(gram, across @ y[..., None])
+    weights = np.asarray(np.linalg.solve(gram, across @ y[..., None]), np.float64)
     return weights[..., 0], np.square((design @ weights)[..., 0] - y).sum(-1)
 
 
