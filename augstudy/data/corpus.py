@@ -202,9 +202,8 @@ class Corpus(Source):
 
     def readings(self, index: Numbers, graph: Graph | None = None, epoch: int = 0, view: int = 0) -> list[Reading]:
         index = numbered(index)
-        whole, draws = Graph(()), list[Draw]()
-        if graph is None or not graph.from_source:  # a view of the crop, or the crop itself
-            whole, draws = self.crop, self.crop.sample(self.seed, "crop", index)
+        first = Graph(()) if graph is not None and graph.from_source else self.crop
+        whole, draws = first, first.sample(self.seed, "crop", index)
         if graph is not None:
             whole, draws = whole + graph, draws + graph.sample(self.seed, "view", index, epoch, view)
         parts = self.gallery.groups(index % len(self.gallery), self.device)

@@ -66,7 +66,7 @@ def fitted(make: Callable[[], nn.Module], x: Tensor, y: Tensor, loss: Loss, step
                     best, kept = found, {name: value.clone() for name, value in critic.state_dict().items()}
             index = held + torch.randperm(len(x) - held)[:batch].to(x.device)
             optimizer.zero_grad(set_to_none=True)
-            loss(critic(x[index], y[index])).backward()  # type: ignore[no-untyped-call]
+            loss(critic(x[index], y[index])).backward()
             nn.utils.clip_grad_norm_(critic.parameters(), 1.0)
             optimizer.step()
     critic.load_state_dict(kept)

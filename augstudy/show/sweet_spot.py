@@ -105,8 +105,10 @@ def _peak(x: Array, y: Array, point: NDArray[np.int64], low: float, high: float)
     first, last = np.quantile(np.where(np.isnan(peaks), np.inf, peaks), (TAIL, 1 - TAIL))
     if not 0 < first <= last < 1:
         return Verdict("undecided", "a peak fits best, but its interval reaches an end of the range")
-    places = [low + (high - low) * float(place) for place in (peak_of(kind, weights, at), first, last)]
-    return Verdict("reverse-U", "", *places, lambda where: drawn(kind, (where - low) / (high - low), weights, at))
+    top, start, end = (low + (high - low) * float(place) for place in (peak_of(kind, weights, at), first, last))
+    return Verdict(
+        "reverse-U", "", top, start, end, lambda where: drawn(kind, (where - low) / (high - low), weights, at)
+    )
 
 
 def stands_out(x: Array, y: Array, point: NDArray[np.int64]) -> bool:
@@ -157,7 +159,7 @@ def least_squares(design: Array, y: Array) -> tuple[Array, Array]:
     """Weights (..., p) and sums of squares (...); a ridge of 1e-9 keeps a column of zeros harmless."""
     across = np.swapaxes(design, -1, -2)
     gram = across @ design + 1e-9 * np.eye(design.shape[-1])
-    weights = np.linalg.solve(gram, across @ y[..., None])
+    weights = np.asarray(np.linalg.solve(gram, across @ y[..., None]), np.float64)
     return weights[..., 0], np.square((design @ weights)[..., 0] - y).sum(-1)
 
 

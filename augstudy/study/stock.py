@@ -92,10 +92,11 @@ class Stock:
         image, drawn = self.image(run), self.drawn(run)
         if image is not None:
             yield size_of(image.path)
-        elif drawn is not None and isinstance(drawn.images, Sequence):
-            yield from map(size_of, drawn.images)
+            return
+        split = drawn.images if drawn is not None else self.labelled.train
+        if isinstance(split, Sequence):
+            yield from map(size_of, split)
         else:
-            split = drawn.images if drawn is not None else self.labelled.train
             height, width = split.images(torch.zeros(1, dtype=torch.long)).shape[-2:]
             yield height, width
 

@@ -1,7 +1,7 @@
 """Estimators of mutual information beside closed forms: `python -m augstudy.bench.references.information`.
 
-Prints the table of docs/mutual_information.md: mean and sd over draws of correlated normal vectors, whose information is
--d/2 log(1 - rho^2), and of identical sides, which have as much as an estimator can tell.
+Prints the table of docs/mutual_information.md: mean and sd over draws of correlated normal vectors, whose information
+is -d/2 log(1 - rho^2), and of identical sides, of which an estimator tells as much as it can.
 """
 
 import math
@@ -40,7 +40,7 @@ CASES = [Case(rho, d) for d in (1, 5, 20) for rho in (0.0, 0.5, 0.9, 0.99)] + [C
 
 def truth(case: Case) -> float:
     """Nats; infinite for identical sides."""
-    return math.inf if case.rho == 1 else -case.d / 2 * math.log(1 - case.rho**2)
+    return math.inf if case.rho == 1 else abs(case.d / 2 * math.log(1 - case.rho**2))
 
 
 def gaussian(case: Case, pairs: int, seed: int) -> Pairs:

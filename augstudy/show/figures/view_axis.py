@@ -11,7 +11,7 @@ from augstudy.show.style import SMALL, house, page, wrapped
 
 __all__ = ["ViewAxis"]
 
-_LABEL = 1.2  # inches for the words beside a strip
+_LABEL, _GAP = 1.2, 0.15  # inches: for the words beside a strip, and between strips
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ViewAxis:
         width: inches.
     """
 
-    limit: int = 8
+    limit: int = 12
     width: float = 7.0
 
     def __call__(self, results: Results) -> Figure:
@@ -33,15 +33,15 @@ class ViewAxis:
         pairs = min(self.limit, *(len(pixels) // 2 for _, pixels in strips))
         height = (self.width - _LABEL) / pairs * 2  # of a strip
         with house():
-            figure = page(results.title, self._caption(results), self.width, len(strips) * (height + 0.08))
-            grid = figure.subplots(len(strips), 2, squeeze=False, width_ratios=(_LABEL, self.width - _LABEL))
-            for (words, ax), (row, pixels) in zip(grid, strips, strict=True):
+            figure = page(results.title, self._caption(results), self.width, len(strips) * (height + _GAP))
+            shares = {"width_ratios": (_LABEL, self.width - _LABEL)}
+            for (words, ax), (row, pixels) in zip(
+                figure.subplots(len(strips), 2, squeeze=False, gridspec_kw=shares), strips, strict=True
+            ):
                 ax.imshow(strip(pixels[: 2 * pairs]), vmin=0, vmax=1)
-                ax.set_anchor("W")
-                label = wrapped(_name(row), _LABEL - 0.15)
-                words.text(1, 0.5, label, ha="right", va="center", size=SMALL, gid="place")
-                for place in (words, ax):
-                    place.set_axis_off()
+                words.text(1, 0.5, wrapped(_name(row), _LABEL - 0.2), ha="right", va="center", size=SMALL, gid="place")
+                for part in (words, ax):
+                    part.set_axis_off()
         return figure
 
     def _pixels(self, results: Results, row: Row) -> Pixels | None:
