@@ -32,7 +32,7 @@ def stylize(
     steps: Annotated[int, typer.Option("--steps", help="Of L-BFGS.")] = 100,
     size: Annotated[int, typer.Option("--size", metavar="PX", help="Longer side of both pictures.")] = 256,
     style_weight: Annotated[float, typer.Option("--style-weight", help="Against the content's, which is 1.")] = 10.0,
-    tv_weight: Annotated[float, typer.Option("--tv-weight", help="Of the total variation.")] = 10.0,
+    tv_weight: Annotated[float, typer.Option("--tv-weight", help="Of the total variation.")] = 50.0,
     start: Annotated[str, typer.Option("--start", help="content or noise.")] = "content",
     seed: Annotated[int, typer.Option("--seed", help="Of the noise.")] = 0,
     out: Annotated[Path, typer.Option("--out", metavar="PNG", help="Picture to write.")] = Path("stylized.png"),

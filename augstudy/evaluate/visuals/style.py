@@ -74,7 +74,7 @@ class StyleTransfer:
     content_layer: str = ""
     style_layers: tuple[str, ...] = field(default=())
     style_weight: float = 10.0
-    tv_weight: float = 10.0
+    tv_weight: float = 50.0
     steps: int = 100
     start: str = "content"
     seed: int = 0

@@ -18,7 +18,7 @@ from augstudy.show.style import LINE, SMALL, house, page, wrapped
 __all__ = ["FilterNumbers", "how_counted", "mean_statistics"]
 
 SHARES = ("coloured", "dead", "duplicate")
-ENDS = (1.0, 1.7, 3.0)  # where their columns end
+ENDS = (1.0, 1.75, 2.9)  # where their columns end
 
 
 @dataclass(frozen=True)
