@@ -56,11 +56,11 @@ class Probe(Bench):
         warm, rounds: turns thrown away, turns that count.
     """
 
-    images: int = 1200
-    dims: int = 256
+    images: int = 4000
+    dims: int = 512
     penalties: tuple[float, ...] = (1.0, 0.1, 1e-2, 1e-3, 1e-4)
     warm: int = 1
-    rounds: int = 3
+    rounds: int = 2
 
     def lines(self, settings: Settings) -> Iterator[Line]:
         """One line."""

@@ -161,7 +161,7 @@ class Extraction:
 
 
 def _arrays(
-    place: Path | None, shapes: dict[str, tuple[int, ...]], facts: dict[str, Any]
+    place: Path | None, shapes: Mapping[str, tuple[int, ...]], facts: dict[str, Any]
 ) -> AbstractContextManager[dict[str, NDArray[Any]]]:
     """Arrays to fill, on disk or in memory."""
     if place is not None:

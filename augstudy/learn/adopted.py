@@ -19,10 +19,12 @@ __all__ = ["Match", "Trunk", "adopt", "read_state"]
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "teacher", "student", "net")  # what weights may lie under
 # Prefixes as trainers write them; of several that fit, the first. Momentum copies come last.
-PREFIXES = ("", "module.encoder_q.", "encoder_q.", "backbone.", "model.backbone.", "module.backbone.", "encoder.")
-PREFIXES += ("model.encoder.", "module.encoder.", "model.", "module.", "model.model.", "network.", "net.", "trunk.")
-PREFIXES += ("student_backbone.", "student.backbone.", "online_network.", "resnet.", "_orig_mod.", "teacher.backbone.")
-PREFIXES += ("backbone_momentum.", "teacher_backbone.", "encoder_k.", "module.encoder_k.")
+PREFIXES = (
+    *("", "module.encoder_q.", "encoder_q.", "backbone.", "model.backbone.", "module.backbone.", "encoder."),
+    *("model.encoder.", "module.encoder.", "model.", "module.", "model.model.", "network.", "net.", "trunk."),
+    *("student_backbone.", "student.backbone.", "online_network.", "resnet.", "_orig_mod.", "teacher.backbone."),
+    *("backbone_momentum.", "teacher_backbone.", "encoder_k.", "module.encoder_k."),
+)
 # The trunk of torchvision's ResNet as a sequence of its children, as lightly's examples build it.
 CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
 MEAN, SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's weights want their pixels

@@ -126,6 +126,7 @@ def _caption(results: Results, table: pd.DataFrame, layer: str) -> str:
     n = int(table["n"].max())
     where = f"layer {layer}" if layer else "each row at its best layer with all labels, named beside it"
     seeds = f"mean over {n} seeds, bands: 95 % t interval" if n > 1 else "one seed, so no bands"
-    protocol = str(table["protocol"].iloc[0]) or "of its own"
+    measured = results.frame[results.frame["metric"].isin(table["metric"])]
+    protocol = str(measured["protocol"].iloc[0]) or "of its own"
     text = f"Top-1 of linear classifiers ({protocol}) on a share of the labels, mean of draws; {where}; {seeds}."
     return " ".join(line for line in (text, results.image_sentence, results.probe_sentence) if line)
