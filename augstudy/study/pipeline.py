@@ -123,7 +123,8 @@ class Laboratory:
         before = self.folder.told()
         write_yaml(self.folder.index, self.index())
         todo = self.unfinished()
-        reporter.study(self.study.name, len(self.planned), len(self.planned) - len(todo), self.notes())
+        notes = self.notes(look=bool(todo))
+        reporter.study(self.study.name, len(self.planned), len(self.planned) - len(todo), notes)
         if todo:
             (work or self.work)(reporter)
         return bool(todo) or self.folder.told() != before
@@ -153,13 +154,16 @@ class Laboratory:
         """The runs that are still to be made or measured, in the order of the table."""
         return [plan for plan in self.planned if not self._finished(plan)]
 
-    def notes(self) -> list[str]:
+    def notes(self, look: bool = True) -> list[str]:
         """What to know before anything is trained, one line each: substitutions, what no crop shows, doubtful data.
+
+        Args:
+            look: at every labelled image, which takes seconds.
 
         Raises:
             UserError: labels are missing or all alike.
         """
-        doubts = self.measurement.doubts(self.labelled)
+        doubts = self.measurement.doubts(self.labelled) if look else []
         return [*substitutions(self.images.values(), self.labelled), *unseen(self.planned), *doubts]
 
     def run_one(self, plan: Planned, reporter: Told) -> dict[str, Any]:
