@@ -135,6 +135,8 @@ GEOMETRY = (
         replayed("RandomRotation90", lambda op, x, a: {"times": a}, times=(0, 3)),
     ),
     Case(("keep_inside",), {}, note="no such op elsewhere"),
+    Case(("patch_pair",), {}, note="no such op elsewhere"),
+    Case(("overlap_crop",), {}, note="no such op elsewhere"),
 )
 
 

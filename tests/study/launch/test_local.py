@@ -9,6 +9,7 @@ from multiprocessing import Pipe
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from rich.console import Console
 from typer.testing import CliRunner
@@ -23,6 +24,7 @@ from augstudy.study.progress import Reporter
 
 HERE = "image: {name: hubble}\nprobe_data: {name: photos, settings: {train_per_class: 5, test_per_class: 5}}\n"
 FEW = "rows:\n  - {label: random, method: random}\n  - {label: rot, method: {name: rotnet, epochs: 1}}\nseeds: [0, 1]\n"
+FEW += "corpus: {count: 32}\nfeatures: {train: 60, test: 60, calibrate: 60}\nprobes: [knn]\n"
 HOLD = (
     "import sys, time\nfrom pathlib import Path\nfrom augstudy.core.lock import holding\n"
     "with holding(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
@@ -52,7 +54,7 @@ def test_two_processes_make_each_run_once_and_the_same_table_as_one(write, tmp_p
     pd.testing.assert_frame_equal(tables[1], tables[2])
     pd.testing.assert_series_equal(*value, atol=8)  # threads add in another order: a few of 60 test images may differ
     facts = yaml.safe_load(next((tmp_path / "2" / "toy").glob("runs/*/run.yaml")).read_text())
-    assert facts["threads"] == max(1, pipeline.torch.get_num_threads() // 2)
+    assert facts["threads"] == max(1, torch.get_num_threads() // 2)
 
 
 def test_a_run_whose_maker_is_killed_is_taken_over(write, tmp_path, monkeypatch):
