@@ -13,7 +13,16 @@ from augstudy.core.store import StudyFolder
 from augstudy.show.base import Results, load
 from augstudy.show.figures.base import NothingToShow
 
-from .synthetic import LINES, records_of, study_index, write_curves, write_informed, write_pictures, write_study
+from .synthetic import (
+    LINES,
+    records_of,
+    study_index,
+    write_curves,
+    write_few_labels,
+    write_informed,
+    write_pictures,
+    write_study,
+)
 
 Make = Callable[..., StudyFolder]
 
@@ -64,13 +73,21 @@ def informed(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return load(write_informed(tmp_path_factory.mktemp("informed") / "synthetic"))
 
 
+@pytest.fixture(scope="session")
+def few_labels(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Five rows, two seeds, with accuracies on shares of the labels."""
+    return load(write_few_labels(tmp_path_factory.mktemp("few_labels") / "synthetic"))
+
+
 @pytest.fixture
-def showing(usual: Results, swept: Results, crossed: Results, informed: Results) -> Callable[[str], Figure]:
+def showing(
+    usual: Results, swept: Results, crossed: Results, informed: Results, few_labels: Results
+) -> Callable[[str], Figure]:
     """`showing("cost")`: the figure of the first of the studies above that it has anything to show of."""
 
     def shown(name: str) -> Figure:
         picture = registry.find("show.figures", name)()
-        for results in (usual, swept, crossed, informed):
+        for results in (usual, swept, crossed, informed, few_labels):
             with suppress(NothingToShow):
                 return picture(results)
         raise AssertionError(f"{name} shows nothing of any synthetic study: give one what it needs")

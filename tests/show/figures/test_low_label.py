@@ -2,33 +2,15 @@
 
 import pytest
 
-from augstudy.core.store import StudyFolder
 from augstudy.show.base import load
 from augstudy.show.figures.base import NothingToShow
 from augstudy.show.figures.low_label import LowLabel
 
-from ..synthetic import LINES, metric, records_of, study_index, write_study
-
-PERCENTS = (1, 2, 5, 10, 20, 50, 100)
-
-
-def curve(record, row):
-    """Synthetic: rises with the labels and the row; conv2 is the best layer."""
-    return [
-        {**metric(layer, 30 + 3 * row + 4 * i + 5 * (layer == "conv2")), "metric": f"top1@{p}%"}
-        for layer in ("conv1", "conv2")
-        for i, p in enumerate(PERCENTS)
-    ]
+from ..synthetic import PERCENTS, write_few_labels
 
 
 def results(tmp_path, low=True):
-    index = study_index(LINES[:5], (0, 1)) | {"probes": [{"name": "low_label", "key": "aaaa1111", "protocol": "fast"}]}
-    records = records_of(index)
-    labels = [line[0] for line in LINES]
-    for run in index["runs"]:
-        if low:
-            records[run["hash"]]["evaluations"][1]["metrics"] = curve(run, labels.index(run["label"]))
-    return load(write_study(StudyFolder(tmp_path / "synthetic"), index, records))
+    return load(write_few_labels(tmp_path / "synthetic", low))
 
 
 def test_a_line_a_row_over_a_logarithmic_axis_of_the_shares(tmp_path):
