@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from augstudy.core.errors import UserError
+from augstudy.core.errors import UserError, on_disk
 
 __all__ = ["main"]
 
@@ -63,13 +63,6 @@ def options(
     ] = False,
 ) -> None:
     """What do augmentations teach a self-supervised vision network?"""
-
-
-def on_disk(error: OSError) -> UserError:
-    """A full disk or a missing permission, in two lines."""
-    where = error.filename or "a file"
-    fix = "Mend its permissions, free some space or name another place; finished runs are kept."
-    return UserError(f"{where} cannot be read or written ({error.strerror or error})", fix)
 
 
 def main() -> None:

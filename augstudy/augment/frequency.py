@@ -21,7 +21,7 @@ def smooth(x: Tensor, sigma: float) -> Tensor:
     reach = min(math.ceil(3 * sigma), min(x.shape[-2:]) - 1)
     if reach < 1:
         return x.clone()
-    if not fits(x):
+    if x.requires_grad or not fits(x):  # compiled code has no gradient
         width = x.new_full((len(x), 2), sigma)
         return gaussian_blur2d(x, (2 * reach + 1, 2 * reach + 1), width, border_type="reflect")
     y = x.clone()

@@ -48,12 +48,15 @@ def run(
 
 def redraw(folder: StudyFolder, only: list[str] | None, keep: bool = False) -> None:
     """Table, figures and report of a study; with `keep`, figures that are there stay as they are."""
+    from augstudy.core.records import are_written
     from augstudy.show import table as tables
     from augstudy.show.base import load
     from augstudy.show.figures.base import draw
     from augstudy.show.report.page import write as write_report
 
     loaded = load(folder)
-    paths = [*tables.write(loaded), *draw(loaded, only, keep), write_report(loaded)]
+    # Records are written after figures, so where those on disk are others, a run was stopped before it drew.
+    drawn = draw(loaded, only, keep and are_written(folder, loaded.records))
+    paths = [*tables.write(loaded), *drawn, write_report(loaded)]
     console.print(tables.rich_table(loaded))
     console.print(f"results in {escape(str(folder.path))}: {', '.join(escape(p.name) for p in paths)}", soft_wrap=True)

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-__all__ = ["Diverged", "Unobtainable", "UserError", "culprit", "nearest"]
+__all__ = ["Diverged", "Unobtainable", "UserError", "culprit", "nearest", "on_disk"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,13 @@ class UserError(Exception):
     def at(self, where: str) -> "UserError":
         """The same error with the file or key it was found in put before it."""
         return UserError(f"{where}: {self.what}", self.fix)
+
+
+def on_disk(error: OSError) -> UserError:
+    """A full disk or a missing permission, in two lines."""
+    where = error.filename or "a file"
+    fix = "Mend its permissions, free some space or name another place; finished runs are kept."
+    return UserError(f"{where} cannot be read or written ({error.strerror or error})", fix)
 
 
 class Unobtainable(UserError):

@@ -7,7 +7,7 @@ from typing import Any
 from augstudy.core.errors import UserError
 from augstudy.core.store import StudyFolder, checked_record, read_json, read_record, write_text
 
-__all__ = ["read_records", "write_records"]
+__all__ = ["are_written", "read_records", "write_records"]
 
 
 def read_records(folder: StudyFolder, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -28,10 +28,17 @@ def read_records(folder: StudyFolder, keys: Sequence[str]) -> dict[str, dict[str
 def write_records(folder: StudyFolder, records: Mapping[str, dict[str, Any]]) -> None:
     """Write records.json or nothing, a line a run, so that a change of one run is a change of one line.
 
-    Floats keep all their digits.
+    Floats keep all their digits. What it holds of other runs stays where it is the only record of them.
     """
-    lines = [f"{json.dumps(key)}: {json.dumps(record, ensure_ascii=False)}" for key, record in records.items()]
+    others = {key: record for key, record in _kept(folder).items() if not folder.run(key).record.exists()}
+    lines = [f"{json.dumps(k)}: {json.dumps(r, ensure_ascii=False)}" for k, r in {**others, **records}.items()]
     write_text(folder.records, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def are_written(folder: StudyFolder, records: Mapping[str, dict[str, Any]]) -> bool:
+    """Whether records.json holds just these records of these runs."""
+    kept = _kept(folder)
+    return all(kept.get(key) == record for key, record in records.items())
 
 
 def _kept(folder: StudyFolder) -> dict[str, dict[str, Any]]:

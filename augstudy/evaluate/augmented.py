@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -33,11 +34,19 @@ class Augmented:
     device: torch.device
     scale: tuple[float, float] = (0.08, 1.0)
 
+    @cached_property
+    def _pixels(self) -> Tensor:
+        return self.split.images(self.index)
+
+    @cached_property
+    def _source(self) -> Whole:
+        stored = Stored(self._pixels, self.split.labels[self.index])
+        return Whole(stored, self._pixels.shape[-1], 0, self.device, reserve=0)
+
     def epoch(self, epoch: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Pixels in [-1, 1] (B, 3, h, w) and labels (B,), in a keyed order; a last, smaller batch is left out."""
-        pixels = self.split.images(self.index)
-        source = Whole(Stored(pixels, self.split.labels[self.index]), pixels.shape[-1], 0, self.device, reserve=0)
-        view = Standard(size=pixels.shape[-1], scale=self.scale, jitter_p=0, gray_p=0, blur_p=0)
+        source = self._source
+        view = Standard(size=self._pixels.shape[-1], scale=self.scale, jitter_p=0, gray_p=0, blur_p=0)
         order, batch = rng.permutation(0, "probe/order", len(self.index), epoch), min(batch, len(self.index))
         for some in order[: len(order) // batch * batch].split(batch):
             x = signed(source.view(some, view.graph(), epoch)).contiguous(memory_format=torch.channels_last)

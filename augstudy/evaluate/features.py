@@ -202,12 +202,18 @@ def calibrated(encoder: Encoder, split: Split, count: int, device: torch.device)
 
 @torch.no_grad()
 def recalibrate(encoder: Encoder, split: Split, count: int, device: torch.device) -> None:
-    """Set batch norm statistics to the plain average over `count` images."""
+    """Set batch norm statistics to the average over `count` images, in parts of about one size that count alike."""
     norms = [m for m in encoder.modules() if isinstance(m, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
     encoder.train()
-    for some in keyed_subset(len(split), count, "calibrate").split(CHUNK):
+    parts = list(keyed_subset(len(split), count, "calibrate").split(CHUNK))
+    if len(parts) > 1 and len(parts[-1]) < CHUNK // 2:  # a few images shall not weigh as much as a whole part
+        parts[-2:] = [torch.cat(parts[-2:])]
+    for some in parts:
         encoder(signed(split.images(some).to(device)).contiguous(memory_format=torch.channels_last))
     encoder.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):  # a copy may be trained from here
+        norm.momentum = momentum

@@ -15,7 +15,16 @@ from augstudy.core.store import RunFolder, read_json, replacing, write_json
 from augstudy.learn.backbones.base import Backbone, Encoder, fingerprint
 from augstudy.learn.sided import Sided
 
-__all__ = ["first_line", "load_checkpoint", "load_encoder", "read_card", "save_checkpoint", "save_encoder"]
+__all__ = [
+    "encoder_files",
+    "first_line",
+    "load_checkpoint",
+    "load_encoder",
+    "read_card",
+    "save_checkpoint",
+    "save_encoder",
+    "spent",
+]
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -138,3 +147,9 @@ def again(weights: Path, card: Path) -> str:
     """What to do about an encoder that cannot be had."""
     files = f"{weights.name} and {card.name}"
     return f"Copy {files} there again; where a study made them, delete record.json and run it again."
+
+
+def spent(folder: RunFolder) -> float:
+    """Seconds that the epochs took which a run that was stopped has behind it."""
+    state = load_checkpoint(folder.checkpoint) or {"history": []}
+    return float(sum(row.get("seconds", 0.0) for row in state["history"]))

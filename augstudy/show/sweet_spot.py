@@ -69,12 +69,21 @@ def judge_curve(x: Array, y: Array, point: NDArray[np.int64]) -> Verdict:
     if not high > low or len(x) < FEW + 3:
         return Verdict("undecided", "the points lie on one place of the axis")
     x = (x - low) / (high - low)  # so that sums of squares are of one size
-    flat, steady, bent = (min(scores(x, y, *kinds)) for kinds in (("constant",), MONOTONE, PEAKED))
-    if bent < min(flat, steady) - MARGIN:
+    flat, best = (
+        scores(x, y, "constant")[0],
+        {"monotone": min(scores(x, y, *MONOTONE)), "peak": np.inf, "valley": np.inf},
+    )
+    for kind, score in zip(PEAKED, scores(x, y, *PEAKED), strict=True):
+        form = form_of(kind, fitted(kind, x, y)[0])
+        best[form] = min(best[form], score)
+    steady, peaked = best["monotone"], best["peak"]
+    if best["valley"] < min(flat, steady, peaked) - MARGIN:
+        return Verdict("undecided", "a valley fits best")
+    if peaked < min(flat, steady) - MARGIN:
         return _peak(x, y, point, low, high)
     if steady < flat - MARGIN:
         return _direction(x, y, point, flat - steady)
-    better = min(steady, bent)
+    better = min(steady, peaked)
     if better < flat:
         return Verdict(
             "undecided", f"no curve beats a constant by an AICc of {MARGIN:g}, the best by {flat - better:.1f}"
@@ -169,6 +178,15 @@ def peak_of(kind: str, weights: Array, at: Array) -> Array:
         return np.where((weights[..., 1] > 0) & (weights[..., 2] < 0), at, np.nan)
     slope, bend = weights[..., 1], weights[..., 2]
     return np.where(bend < 0, -slope / np.where(bend < 0, 2 * bend, 1), np.nan)
+
+
+def form_of(kind: str, weights: Array) -> str:
+    """What one fit of a peaked model is over [0, 1]: `peak`, `valley` or `monotone`."""
+    if kind == "tent":
+        up, down = bool(weights[1] > 0), bool(weights[2] < 0)
+        return "peak" if up and down else "valley" if not up and not down else "monotone"
+    turn = -weights[1] / (2 * weights[2]) if weights[2] else np.inf
+    return "monotone" if not 0 < turn < 1 else "peak" if weights[2] < 0 else "valley"
 
 
 def drawn(kind: str, x: Array, weights: Array, at: Array) -> Array:

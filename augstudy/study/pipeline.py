@@ -19,7 +19,7 @@ from augstudy.data.datasets.base import Labelled
 from augstudy.data.device import device_for
 from augstudy.data.images import ImageUsed, load_image
 from augstudy.evaluate.monitor import Monitor, Watch
-from augstudy.learn.checkpoint import save_encoder
+from augstudy.learn.checkpoint import save_encoder, spent
 from augstudy.learn.loggers import Loggers
 from augstudy.learn.loop import Compute
 from augstudy.learn.pretrain import Pretraining
@@ -70,8 +70,9 @@ class Laboratory:
         self.compute = build(Compute, study.compute, f"{study.said_in('compute')}: compute")
         self.monitor = build(Monitor, study.monitor, f"{study.said_in('monitor')}: monitor")
         self.loggers = Loggers(study.loggers, study.name)
-        for run in self.runs:
+        for run in self.runs:  # the images of all runs first, for the labelled set leaves them out
             self.stock.image(run)
+        for run in self.runs:
             if run.seed == study.seeds[0]:
                 try_networks(run)
                 if run.method.trains and run.view.reach:
@@ -102,7 +103,7 @@ class Laboratory:
         """Every run with its hash, in the order of the table."""
         return [self.stock.plan(run) for run in self.runs]
 
-    @property
+    @cached_property
     def rows(self) -> list[list[Planned]]:
         """The same, those together that differ in nothing but their seed."""
         groups: dict[tuple[str, str], list[Planned]] = {}
@@ -134,9 +135,11 @@ class Laboratory:
 
         A run whose maker dies is taken over.
         """
-        todo = self.unfinished()
-        while left := [(number, plan) for number, plan in enumerate(todo, 1) if not self._finished(plan)]:
-            made = [plan for number, plan in left if self._attempt(plan, f"[{number}/{len(todo)}]", reporter)]
+        numbers: dict[str, int] = {}
+        while left := self.unfinished():  # anew: where a row's first seed fails, the next comes to owe its galleries
+            for plan in left:
+                numbers.setdefault(plan.key, len(numbers) + 1)
+            made = [plan for plan in left if self._attempt(plan, f"[{numbers[plan.key]}/{len(numbers)}]", reporter)]
             if not made:
                 time.sleep(WAIT)
 
@@ -184,7 +187,7 @@ class Laboratory:
 
     def _train(self, plan: Planned, folder: RunFolder, reporter: Told) -> dict[str, Any]:
         write_yaml(folder.provenance, self._provenance(plan))
-        start = time.perf_counter()
+        start = time.perf_counter() - spent(folder)
         run, training = plan.run, self.training(plan)
         record: dict[str, Any] = {"hash": plan.key, "method": run.method_name, "status": "finished", "reason": None}
         try:
@@ -237,6 +240,8 @@ class Laboratory:
 
     def _unpainted(self, plan: Planned) -> list[str]:
         """The galleries that a run still owes: those of a row are of its first seed that did not fail."""
+        if not self.pictures.galleries:
+            return []
         row = next(row for row in self.rows if any(one.key == plan.key for one in row))
         for earlier in row[: [one.key for one in row].index(plan.key)]:
             path = self.folder.run(earlier.key).record

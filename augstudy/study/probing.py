@@ -14,8 +14,9 @@ from augstudy.data.datasets.base import Labelled
 from augstudy.evaluate.features import Extraction
 from augstudy.evaluate.probes.base import Metric, Probe
 from augstudy.learn.adopted import Trunk, adopt, check_layers, read_state
-from augstudy.learn.backbones.base import Backbone
+from augstudy.learn.backbones.base import Backbone, Encoder
 from augstudy.learn.checkpoint import encoder_files, load_encoder
+from augstudy.learn.sided import TwoSided
 from augstudy.study.measurement import Measurement
 from augstudy.study.sections import named
 
@@ -39,7 +40,7 @@ def section_of(text: str, option: str) -> dict[str, Any]:
 
 def trunk_of(
     where: Path, layers: Sequence[str], backbone: Mapping[str, Any] | None, imagenet: bool | None = None
-) -> tuple[Trunk, str]:
+) -> tuple[Encoder, str]:
     """The probed layers of an encoder, and a sentence on how its weights were found.
 
     Args:
@@ -55,7 +56,7 @@ def trunk_of(
     if backbone is None and weights.is_file() and card.is_file():
         encoder = load_encoder(where)
         check_layers(encoder, layers)
-        return Trunk(encoder, layers or encoder.names, bool(imagenet)), "an encoder of augstudy's, by its card"
+        return _trunk(encoder, layers or encoder.names, bool(imagenet)), "an encoder of augstudy's, by its card"
     state = read_state(where)
     if backbone is None:
         what = f"{where} has no card that says which network it is"
@@ -69,8 +70,16 @@ def trunk_of(
     return Trunk(encoder.eval(), layers or encoder.names, imagenet is not False), match.sentence()
 
 
+def _trunk(encoder: Encoder, layers: Sequence[str], imagenet: bool) -> Encoder:
+    """Its layers up to the deepest of these, of both sides where there are two."""
+    if not isinstance(encoder, TwoSided):
+        return Trunk(encoder, layers, imagenet)
+    first, second = (Trunk(side, layers, imagenet) for side in encoder.pair)
+    return TwoSided((first, second), encoder.lenses)
+
+
 def probe_with(
-    trunk: Trunk, data: Labelled, probes: Sequence[Mapping[str, Any]], extraction: Extraction, device: torch.device
+    trunk: Encoder, data: Labelled, probes: Sequence[Mapping[str, Any]], extraction: Extraction, device: torch.device
 ) -> dict[str, tuple[Probe, list[Metric]]]:
     """What each probe finds, by its name."""
     parts: dict[str, Probe] = {}

@@ -60,8 +60,17 @@ def test_a_peak_at_the_end_of_the_range_is_not_claimed():
     assert sum(v.kind == "reverse-U" for v in verdicts) <= 3
 
 
-def test_a_valley_is_no_reverse_u():
-    assert share("reverse-U", lambda x: 40 + 6 * (x - 1) ** 2, 10) == 0
+def test_a_valley_is_no_reverse_u_and_is_called_a_valley():
+    verdicts = [judge_curve(*runs(lambda x: 40 + 6 * (x - 1) ** 2, seed)) for seed in range(10)]
+    assert {(v.kind, v.reason) for v in verdicts} == {("undecided", "a valley fits best")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "truth"), [("rising", lambda x: 40 + 8 * np.sqrt(x)), ("falling", lambda x: 40 + 9 * np.exp(-2 * x))]
+)
+def test_a_bend_without_a_peak_within_reach_is_monotone(kind, truth):
+    places = np.array([0.0, 0.25, 0.5, 1.0, 1.5, 2.0])
+    assert share(kind, truth, 25, places=places) >= 0.75
 
 
 @pytest.mark.parametrize(

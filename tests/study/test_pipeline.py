@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 
 from augstudy.core.errors import UserError
+from augstudy.learn.checkpoint import load_checkpoint, save_checkpoint
 from augstudy.learn.methods.base import Context
 from augstudy.study.check import inspect
 from augstudy.study.compose import compose, configs_folder, presets
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.plan import expand
+from augstudy.study.progress import Reporter
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 SCALES = sorted(path.stem for path in (configs_folder() / "scale").glob("*.yaml"))
@@ -192,3 +195,27 @@ def test_services_are_told_which_row_place_in_the_sweep_and_seed_a_run_is(write,
     laboratory = lab(write, tmp_path, "sweep: {method.epochs: [1, 2]}\nseeds: [0, 7]")
     names = [laboratory.training(plan).loggers.run for plan in laboratory.planned if plan.run.method_name == "rotnet"]
     assert names == [f"rot, method.epochs={epochs}, seed {seed}" for epochs in (1, 2) for seed in (0, 7)]
+
+
+def test_the_labelled_set_leaves_out_the_images_of_all_rows_whatever_their_order(write, tmp_path):
+    """A row that looks at the labelled set before a later row's image is found must not bring that image back in."""
+    rows = [
+        "  - {label: full, method: simclr, data: full}\n",
+        "  - {label: one, method: simclr, image: {name: chelsea}}\n",
+    ]
+    prints, few = [], "probe_data: photos\nmi: {pairs: 20, estimators: {infonce: {k: 8}}}"
+    for order in (rows, rows[::-1]):
+        path = write(few, rows="rows:\n" + "".join(order))
+        prints.append(Laboratory(compose(path), tmp_path).labelled.fingerprint)
+    assert prints[0] == prints[1]
+
+
+def test_seconds_of_a_run_that_was_stopped_count_all_its_epochs(write, tmp_path):
+    laboratory = Laboratory(compose(write(HERE + "seeds: [0]")), tmp_path)
+    plan = next(plan for plan in laboratory.planned if plan.run.method_name == "rotnet")
+    folder = laboratory.folder.run(plan.key)
+    laboratory.training(plan)(lambda *_: None)
+    state = load_checkpoint(folder.checkpoint)
+    state["history"][0]["seconds"] = 1000.0
+    save_checkpoint(folder.checkpoint, state)
+    assert laboratory.run_one(plan, Reporter(Console(quiet=True)))["seconds"] > 1000

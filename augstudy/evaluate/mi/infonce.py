@@ -51,7 +51,7 @@ class InfoNCE(Estimator):
 
     @property
     def least(self) -> int:
-        return math.ceil(self.k / (1 - self.fit)) + 1
+        return max(math.ceil(self.k / (1 - self.fit)) + 1, math.ceil(4 / self.fit))
 
     def __call__(self, pairs: Pairs) -> list[Metric]:
         fit, judge = pairs.parted(self.fit)

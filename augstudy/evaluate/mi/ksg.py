@@ -45,8 +45,8 @@ class KSG(Estimator):
     def __post_init__(self) -> None:
         check_range("dims", self.dims, 1, 64)
         check_range("neighbours", self.neighbours, 1)
-        check_range("limit", self.limit, 4)
         check_range("blocks", self.blocks, 2)
+        check_range("limit", self.limit, self.least)
 
     @property
     def least(self) -> int:

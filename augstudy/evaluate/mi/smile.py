@@ -47,7 +47,7 @@ class SMILE(Estimator):
 
     @property
     def least(self) -> int:
-        return math.ceil(2 / min(self.fit, 1 - self.fit)) + 1
+        return math.ceil(4 / min(self.fit, 1 - self.fit)) + 1
 
     def __call__(self, pairs: Pairs) -> list[Metric]:
         fit, judge = pairs.parted(self.fit)
@@ -74,9 +74,9 @@ class SMILE(Estimator):
             scores = critic(first[start : start + BLOCK], second)
             own = scores.diagonal(start)[: len(scores)]
             clipped = scores.clamp(-self.clip, self.clip).exp()
-            others = clipped.sum(1) - own.clamp(-self.clip, self.clip).exp()
+            clipped.diagonal(start)[: len(scores)].zero_()  # taken off a sum, a large one would drown the others
             joint.append(own.double())
-            partition.append(others.double() / (len(second) - 1))
+            partition.append(clipped.double().sum(1) / (len(second) - 1))
         return torch.cat(joint), torch.cat(partition)
 
 

@@ -16,6 +16,7 @@ from augstudy.evaluate.probes.base import EncoderProbe, Metric, Subject, top1
 from augstudy.evaluate.probes.low_label import stratified
 from augstudy.evaluate.scores import class_count
 from augstudy.learn.backbones.base import Encoder, signed
+from augstudy.learn.sided import TwoSided
 
 __all__ = ["Finetune"]
 
@@ -63,17 +64,17 @@ class Finetune(EncoderProbe):
         train, test = subject.extraction.indices(data)
         train = train[stratified(data.train.labels[train], self.percent / 100, 0)]
         encoder = calibrated(subject.encoder, data.train, subject.extraction.calibrate, device)
+        with torch.no_grad():
+            width = encoder.embed(signed(data.train.images(train[:1]).to(device))).shape[1]
         with rng.torch_seeded(0, "probe/finetune"):
-            head = nn.Linear(encoder.width(), class_count(data.train.labels, data.test.labels)).to(device)
+            head = nn.Linear(width, class_count(data.train.labels, data.test.labels)).to(device)
         self._train(encoder, head, start, Augmented(data.train, train, device, scale=(0.3, 1.0)))
         guesses = list(_guesses(encoder.eval(), head, data.test.images, test, device))
         return top1(start, torch.cat(guesses), data.test.labels[test])
 
     def _train(self, encoder: Encoder, head: nn.Linear, start: str, views: Augmented) -> None:
-        number = encoder.names.index(start)
-        blocks = list(encoder.blocks.values())
         encoder.requires_grad_(False)
-        tuned = nn.ModuleList([*blocks[number:], head]).requires_grad_(True)
+        tuned = nn.ModuleList([*blocks_from(encoder, start), head]).requires_grad_(True)
         optimizer = torch.optim.AdamW(tuned.parameters(), self.lr, weight_decay=self.weight_decay)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs)
         for epoch in range(self.epochs):
@@ -83,6 +84,12 @@ class Finetune(EncoderProbe):
                 cross_entropy(head(encoder.embed(x)), labels).backward()
                 optimizer.step()
             schedule.step()
+
+
+def blocks_from(encoder: Encoder, start: str) -> list[nn.Module]:
+    """The block that ends in layer `start` and all after it, of both sides where there are two."""
+    sides = encoder.pair if isinstance(encoder, TwoSided) else (encoder,)
+    return [block for side in sides for block in list(side.blocks.values())[list(side.blocks).index(start) :]]
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Linear probe, the paper protocol: SGD on augmented images, all layers in parallel, ten crops in the end."""
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -92,7 +93,7 @@ class LinearPaper(EncoderProbe):
         heads.train()
         for epoch in range(self.epochs):
             for group in optimizer.param_groups:
-                group["lr"] = self.lr * 0.1 ** sum(epoch >= round(at * self.epochs) for at in DROPS)
+                group["lr"] = self.lr * 0.1 ** sum(epoch >= math.ceil(at * self.epochs - 1e-9) for at in DROPS)
             for x, labels in views.epoch(epoch, self.batch_size):
                 with torch.no_grad():
                     pooled = {name: max_pooled(y) for name, y in trunk.layers(x).items()}

@@ -93,7 +93,7 @@ class SweetSpot:
         accurate = self._accurate(results)
         for row in results.distinct_rows:
             values = accurate.loc[accurate["label"] == row.label, "value"]
-            if row.is_reference and len(values):
+            if row.is_reference and set(row.values) == {""} and len(values):
                 found.append((row.label, float(values.mean())))
         return found
 

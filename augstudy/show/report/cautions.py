@@ -43,12 +43,12 @@ class Caution:
 def cautions(results: Results) -> list[Caution]:
     """All of a study, in the order of its rows and seeds."""
     table = curves(results)
-    own = facts(results)
+    own, parts = facts(results), dict(iter(table.groupby("hash", sort=False)))
     return [
         Caution(row.name, run["seed"], kind, words)
         for row in results.distinct_rows
         for run in row.runs
-        for kind, words in _of_run(results, run, table[table["hash"] == run["hash"]], own.get(run["hash"], {}))
+        for kind, words in _of_run(results, run, parts.get(run["hash"], table.iloc[:0]), own.get(run["hash"], {}))
     ]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from augstudy.core.errors import UserError
+from augstudy.core.errors import UserError, on_disk
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.plan import Study
 from augstudy.study.progress import Reporter
@@ -50,9 +50,12 @@ class Local:
         """
         with few_threads(max(1, torch.get_num_threads() // self.jobs)) as threads:
             workers = [self._start(threads) for _ in range(self.jobs)]
+        reporters = {connection: reporter.beside() for connection, _ in workers}
         try:
-            self._listen({connection: reporter.beside() for connection, _ in workers}, reporter)
+            self._listen(dict(reporters), reporter)
         finally:
+            for one in reporters.values():
+                one.close()
             for _, process in workers:
                 process.terminate()
                 process.join()
@@ -119,7 +122,10 @@ def work(study: Study, results: Path, threads: int, pipe: Connection) -> None:
     try:
         Laboratory(study, results).work(Relay(pipe))
         pipe.send(("done", ()))
-    except UserError as error:
+    except BrokenPipeError:
+        return  # nobody listens any more: the study was stopped
+    except (UserError, OSError) as caught:
+        error = caught if isinstance(caught, UserError) else on_disk(caught)
         pipe.send(("error", (error.what, error.fix)))
 
 

@@ -6,7 +6,7 @@ import torch
 from augstudy.augment.color import ColorJitter
 from augstudy.augment.colorspace import ColorSpace
 from augstudy.augment.crops import RandomResizedCrop
-from augstudy.augment.frequency import LowPass
+from augstudy.augment.frequency import HighPass, LowPass
 from augstudy.augment.pairs import OverlapCrop
 from augstudy.augment.sampler import Pyramid
 from augstudy.augment.views.blur import Blur
@@ -153,3 +153,15 @@ def test_a_low_pass_has_the_width_it_says():
     y, places = LowPass(sigma=2.5).apply(x, torch.empty(1))[0, 0].double(), torch.arange(61).double() - 30
     assert y.sum().item() == pytest.approx(1, abs=1e-5)
     assert (y.sum(0) * places.square()).sum().sqrt().item() == pytest.approx(2.5, rel=0.03)
+
+
+@pytest.mark.parametrize("op", [LowPass(sigma=1.0), HighPass(sigma=1.0)])
+def test_what_frequency_keeps_has_a_gradient(op):
+    """Pictures are painted through the lens of an encoder."""
+    x = torch.rand(1, 3, 16, 16, requires_grad=True)
+    op.apply(x, torch.zeros(1, 0)).sum().backward()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
+    torch.testing.assert_close(
+        op.apply(x, torch.zeros(1, 0)), op.apply(x.detach(), torch.zeros(1, 0)), atol=1e-5, rtol=0
+    )

@@ -96,6 +96,23 @@ def test_the_interval_of_ksg_is_about_as_wide_as_the_spread_over_draws():
     assert 0.8 <= half / spread <= 6
 
 
+@pytest.mark.parametrize("estimator", [InfoNCE(k=16, fit=0.1), InfoNCE(k=2, fit=0.1), SMILE(), SMILE(fit=0.9), KSG()])
+def test_as_many_pairs_as_it_says_that_it_needs_are_enough(estimator):
+    found = estimator(gaussian(Case(0.5, 2), estimator.least, 0))
+    assert all(math.isfinite(m.value) for m in found)
+
+
+def test_a_limit_below_what_the_blocks_need_is_refused():
+    with pytest.raises(UserError, match="limit"):
+        KSG(limit=20)
+
+
+def test_a_large_clip_loses_none_of_the_strangers():
+    scores = torch.zeros(64, 64).fill_diagonal_(30.0)
+    _, partition = SMILE(clip=50)._scores(lambda x, y: scores[: len(x)].clone(), torch.zeros(64, 1), torch.zeros(64, 1))
+    assert partition.sub(1).abs().max() < 1e-6
+
+
 def test_too_few_pairs_for_k_say_how_many_it_takes():
     with pytest.raises(UserError, match=r"k 256 is more than the 100 pairs.*\n.*mi.pairs to 513"):
         InfoNCE(k=256)(gaussian(Case(0.5, 1), 200, 0))

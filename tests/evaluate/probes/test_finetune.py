@@ -3,12 +3,15 @@
 import pytest
 import torch
 
+from augstudy.augment.views.split import Split
 from augstudy.core.errors import UserError
 from augstudy.data.datasets.base import Labelled, Stored
-from augstudy.evaluate.features import Extraction
+from augstudy.evaluate.augmented import Augmented
+from augstudy.evaluate.features import Extraction, calibrated
 from augstudy.evaluate.probes.base import Subject
 from augstudy.evaluate.probes.finetune import Finetune
 from augstudy.learn.backbones.conv4 import Conv4
+from augstudy.learn.sided import Sided
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +41,23 @@ def test_one_training_a_start_and_only_layers_from_there_on_move(subject, monkey
     found = Finetune(starts=("conv2", "conv4"), epochs=1, batch_size=20)(subject)
     assert [m.layer for m in found] == ["conv2", "conv4"]
     assert moved == [("conv2", ["conv2", "conv3", "conv4"]), ("conv4", ["conv4"])]
+
+
+def test_both_sides_of_a_split_picture_are_trained_from_the_layer_on(subject):
+    encoder = Sided(backbone=Conv4(width=0.125), view=Split()).encoder()
+    before = {k: v.clone() for k, v in encoder.named_parameters()}
+    head = torch.nn.Linear(encoder.embed(torch.zeros(1, 3, 32, 32)).shape[1], 3)
+    views = Augmented(subject.data.train, torch.arange(40), torch.device("cpu"))
+    Finetune(epochs=1, batch_size=20)._train(encoder, head, "conv3", views)
+    changed = {k.split(".")[1] + k.split(".")[3] for k, v in encoder.named_parameters() if not v.equal(before[k])}
+    assert changed == {"0conv3", "0conv4", "1conv3", "1conv4"}
+
+
+def test_batch_norm_follows_the_training_after_calibration(subject):
+    reader = calibrated(subject.encoder, subject.data.train, 60, torch.device("cpu"))
+    norms = [m for m in reader.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert norms
+    assert {norm.momentum for norm in norms} == {0.1}
 
 
 def test_a_share_of_the_labels_is_used(subject, monkeypatch):
