@@ -6,9 +6,8 @@ from importlib.metadata import version
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
+from augstudy.commands.base import complain
 from augstudy.core.errors import UserError, on_disk
 
 __all__ = ["main"]
@@ -71,7 +70,5 @@ def main() -> None:
         app()
     except (UserError, OSError) as caught:
         error = caught if isinstance(caught, UserError) else on_disk(caught)
-        stderr = Console(stderr=True, soft_wrap=True)
-        stderr.print(f"[bold red]error:[/] {escape(error.what)}", highlight=False)
-        stderr.print(escape(error.fix), highlight=False)
+        complain(error)
         sys.exit(2)

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
+from augstudy.core.errors import UserError
 from augstudy.core.store import StudyFolder
 
-__all__ = ["Overrides", "ResultsFolder", "StudyFile", "StudyName", "console", "folder_of"]
+__all__ = ["Overrides", "ResultsFolder", "StudyFile", "StudyName", "complain", "console", "folder_of"]
 
 console = Console()
 
@@ -27,6 +29,13 @@ Overrides = Annotated[
     ),
 ]
 ResultsFolder = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where results of all studies lie.")]
+
+
+def complain(error: UserError) -> None:
+    """What is wrong and what to do, in two lines."""
+    stderr = Console(stderr=True, soft_wrap=True)
+    stderr.print(f"[bold red]error:[/] {escape(error.what)}", highlight=False)
+    stderr.print(escape(error.fix), highlight=False)
 
 
 def folder_of(study: str, results: Path) -> StudyFolder:

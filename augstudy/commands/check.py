@@ -1,13 +1,15 @@
 """`augstudy check`: what can be found before training."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from augstudy.commands.base import ResultsFolder, console
+from augstudy.commands.base import ResultsFolder, complain, console
+from augstudy.core.errors import UserError
 from augstudy.core.store import RESULTS
 from augstudy.study.written import read_study
 
@@ -26,20 +28,35 @@ def check(
     words = [str(word) for word in studies]
     changes = [word for word in words if "=" in word] + (overrides or [])
     paths = [word for word in words if "=" not in word]
-    for path in paths:  # all of them, before the first is built
-        read_study(Path(path))
+    readable = [path for path in paths if _passes(read_study, Path(path))]  # all of them, before the first is built
+    sound = [path for path in readable if _passes(_show, Path(path), changes, results, estimate)]
+    if len(sound) < len(paths):
+        raise typer.Exit(2)
+    console.print(f"no mistake found in {', '.join(escape(path) for path in paths)}", highlight=False, soft_wrap=True)
+
+
+def _passes(look: Callable[..., object], *arguments: Any) -> bool:
+    """Whether a look at one study finds nothing wrong; what it finds is told, so that the others are looked at too."""
+    try:
+        look(*arguments)
+    except UserError as error:
+        complain(error)
+        return False
+    return True
+
+
+def _show(path: Path, changes: list[str], results: Path, estimate: bool) -> None:
     from augstudy.show.listing import listing
     from augstudy.study.check import in_all, inspect
     from augstudy.study.compose import compose
     from augstudy.study.pipeline import Laboratory
 
-    for path in paths:
-        laboratory = Laboratory(compose(Path(path), changes), results)
-        laboratory.folder.require_writable()
-        for note in laboratory.notes():
-            console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
-        with Console(stderr=True).status("timing a few training steps of each row" if estimate else "looking"):
-            lines = inspect(laboratory, estimate)
-        console.print(listing(path, [line.shown() for line in lines]))
-        if estimate:
-            console.print(in_all(lines), highlight=False, soft_wrap=True)
+    laboratory = Laboratory(compose(path, changes), results)
+    laboratory.folder.require_writable()
+    for note in laboratory.notes():
+        console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
+    with Console(stderr=True).status("timing a few training steps of each row" if estimate else "looking"):
+        lines = inspect(laboratory, estimate)
+    console.print(listing(str(path), [line.shown() for line in lines]))
+    if estimate:
+        console.print(in_all(lines), highlight=False, soft_wrap=True)

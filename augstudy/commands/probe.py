@@ -62,6 +62,8 @@ def probe(
             console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
     with Console(stderr=True).status("reading features and probing"):
         found = probe_with(trunk, labelled, wanted, extraction, device_for(device))
+    train_used, test_used = (len(index) for index in extraction.indices(labelled))
+    where = f"{labelled.label}, {train_used:,} training and {test_used:,} test images"
     for name, (part, metrics) in found.items():
         title = with_protocol(name, part.protocol)
         if as_json:
@@ -72,7 +74,7 @@ def probe(
             {"layer": m.layer, "metric": m.metric, "value": f"{m.value:.4g}", "95 % interval": _interval(m.low, m.high)}
             for m in metrics
         ]
-        console.print(listing(f"{title} on {labelled.label}", lines))
+        console.print(listing(f"{title} on {where}", lines))
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -259,7 +259,9 @@ class StudyFolder:
         """Raises UserError where nothing of a study was ever written."""
         if not self.index.exists():
             what = f"no results of study {self.path.name!r} in {self.path.parent}"
-            raise UserError(what, f"Make them with: {self.made_by()}")
+            near = sorted(path.parent.name for path in self.path.parent.glob(f"{self.path.name}-*/study.yaml"))
+            there = f"There is {' and '.join(near)}. " if near else ""  # as of a run at another scale
+            raise UserError(what, f"{there}Make them with: {self.made_by()}")
 
     def run(self, key: str) -> RunFolder:
         """The folder of the run with this hash."""

@@ -16,6 +16,9 @@ from augstudy.study.stock import Planned
 __all__ = ["entry", "run_facts", "study_facts", "substitutions", "unseen"]
 
 
+ADVICE = "; AUGSTUDY_DATA may name a folder that has it"
+
+
 def study_facts(
     study: Study, planned: list[Planned], images: list[ImageUsed], data: Labelled, measurement: Measurement
 ) -> dict[str, Any]:
@@ -94,8 +97,8 @@ def unseen(planned: Iterable[Planned]) -> list[str]:
 def substitutions(images: Iterable[ImageUsed], data: Labelled) -> list[str]:
     """What was used in place of what was asked for, one line each."""
     lines = [
-        f"image {used.asked} cannot be had: using {used.name} ({used.credit}; {used.licence})"
+        f"image {used.asked} cannot be had: using {used.name} ({used.credit}; {used.licence}){ADVICE}"
         for used in images
         if used.name != used.asked and used.label != used.name
     ]
-    return [*lines, f"data set {data.asked} cannot be had: probing on {data.name}"] if data.asked else lines
+    return [*lines, f"data set {data.asked} cannot be had: probing on {data.name}{ADVICE}"] if data.asked else lines

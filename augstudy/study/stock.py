@@ -63,7 +63,10 @@ class Stock:
         if run.data != "single_image":
             return None
         if run.image not in self.images:
-            self.images[run.image] = find_image(run.image.name, run.image.fallback)
+            try:
+                self.images[run.image] = find_image(run.image.name, run.image.fallback)
+            except UserError as error:
+                raise error.at(f"{self.study.said_in('image')}: image") from None
         return self.images[run.image]
 
     def drawn(self, run: Run) -> Drawn | None:

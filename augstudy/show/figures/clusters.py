@@ -34,9 +34,11 @@ class ClusterSheet:
         ]
         caption = (
             "Clusters of the last epoch, each line of crops one cluster; crops of a cluster are drawn at random. "
-            "Tightest: least mean squared distance of features of length 1 to their mean. Purity: share of the most "
-            "frequent class, where the images have labels, beside that of classes dealt at random."
+            "Tightest: least mean squared distance of features of length 1 to their mean; largest and random: of those "
+            "not shown yet."
         )
+        if any(not np.isnan(float(one.arrays["mean_purity"])) for one in found):
+            caption += " Purity: share of the most frequent class, beside that of classes dealt at random."
         return grid_page(results.title, " ".join((caption, results.image_sentence)).strip(), lines, self.width)
 
 

@@ -40,7 +40,7 @@ class Plate:
 
     @property
     def heading(self) -> str:
-        return self.name.replace("_", " ").capitalize()
+        return self.name.replace("_", " ").capitalize().replace("Pca", "PCA")
 
     @property
     def alt(self) -> str:
