@@ -32,7 +32,8 @@ class NeighbourSheet:
         found = galleries(results, "neighbours")
         if not found:
             raise NothingToShow("no run has neighbours", f"Run the study here first: {results.command}")
-        sheets = [(f"{one.name}: {100 * float(one.arrays['all_same']):.0f}\N{NO-BREAK SPACE}%", _sheet(one.arrays)) for one in found]
+        titles = [f"{one.name}: {100 * float(one.arrays['all_same']):.0f}\N{NO-BREAK SPACE}%" for one in found]
+        sheets = [(title, _sheet(one.arrays)) for title, one in zip(titles, found, strict=True)]
         first = found[0].arrays
         seeds = " or ".join(dict.fromkeys(str(one.seed) for one in found))
         layers = " or ".join(dict.fromkeys(str(one.arrays["layer"]) for one in found))

@@ -21,8 +21,6 @@ __all__ = ["SweetSpot"]
 
 Array = NDArray[np.float64]
 
-_CORNERS = ((4, 3), (4, -3), (-4, 3), (-4, -3))  # where a point's label stands, in points from it
-
 
 @dataclass(frozen=True)
 class SweetSpot:
@@ -198,19 +196,20 @@ def _against_information(ax: Axes, curves: Sequence[_Curve], ceiling: float | No
     for curve in curves:
         _dots(ax, curve, curve.nats, curve.accuracy, curve.nats_bar, curve.accuracy_bar, line=False)
         _hill(ax, curve.on_nats, curve.nats, curve.colour)
-        for turn, i in enumerate(curve.nats.argsort()):  # neighbours have their labels in different corners
-            place, x, y, (dx, dy) = curve.places[i], curve.nats[i], curve.accuracy[i], _CORNERS[turn % len(_CORNERS)]
-            ha = "left" if dx > 0 else "right"
-            va = "bottom" if dy > 0 else "top"
-            at: dict[str, Any] = {
-                "textcoords": "offset points",
-                "ha": ha,
-                "va": va,
-                "size": SMALL,
-                "color": INK,
-                "gid": "place",
-            }
-            ax.annotate(_place(place), (x, y), (dx, dy), **at)
+        for turn, i in enumerate(curve.nats.argsort()):  # neighbours have their labels above and below by turns
+            side = -1 if turn % 2 else 1
+            end = curve.accuracy[i] + side * np.nan_to_num(curve.accuracy_bar[i])
+            ax.annotate(
+                _place(curve.places[i]),
+                (curve.nats[i], end),
+                (0, side * (3 if curve.accuracy_bar[i] > 0 else 5)),  # from the bar's end, or the point alone
+                textcoords="offset points",
+                ha="center",
+                va="bottom" if side > 0 else "top",
+                size=SMALL,
+                color=INK,
+                gid="place",
+            )
     if ceiling is not None:
         _log_k(ax, ceiling, upright=True)
     ax.set_xlabel("I_NCE of the two views (nats)")
