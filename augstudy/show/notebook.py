@@ -98,7 +98,7 @@ class StudyResults:
         layers = [layer for layer in self.results.layers if layer in set(first["layer"])]
         lines = [[found.get((*row, layer), float("nan")) for layer in layers] for row in rows]
         index = pd.MultiIndex.from_tuples(rows, names=names) if len(names) > 1 else [row[0] for row in rows]
-        return pd.DataFrame(lines, index, pd.Index(layers, name=f"{probe}, {measure(metric)}"))
+        return pd.DataFrame(lines, index, pd.Index(layers, name=f"{self.results.shown(probe)}, {measure(metric)}"))
 
     @property
     def claims(self) -> pd.DataFrame:
