@@ -1,5 +1,6 @@
 """The linear probe against scikit-learn: the same layers, the same penalties, the same accuracy."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -92,8 +93,8 @@ def layers_of(images: int, dims: int, penalties: tuple[float, ...], device: torc
 
 
 @dataclass(frozen=True, eq=False)
-class Ours(Job):
-    """All penalties of a layer at once, to the probe's own tolerance."""
+class Fitting(Job):
+    """Fits every layer with every penalty in a step, and keeps what each step found."""
 
     fits: Fits
     found: list[float] = field(default_factory=list)  # accuracies, one a step
@@ -105,8 +106,16 @@ class Ours(Job):
 
         return step
 
+    @abstractmethod
     def accuracy(self) -> float:
-        """Top-1 in per cent, the mean over layers and penalties."""
+        """Fit; top-1 in per cent, the mean over layers and penalties."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ours(Fitting):
+    """All penalties of a layer at once, to the probe's own tolerance."""
+
+    def accuracy(self) -> float:
         fits, probe, found = self.fits, Linear(), []
         for x, again in fits.layers:
             solved = logistic(x, fits.labels, fits.classes, fits.penalties, probe.steps, probe.tolerance)
@@ -115,21 +124,10 @@ class Ours(Job):
 
 
 @dataclass(frozen=True, eq=False)
-class Reference(Job):
+class Reference(Fitting):
     """One fit after the other, as a user would write it: single precision, the default solver, until it converges."""
 
-    fits: Fits
-    found: list[float] = field(default_factory=list)  # accuracies, one a step
-
-    def start(self) -> Callable[[], int]:
-        def step() -> int:
-            self.found.append(self.accuracy())
-            return len(self.fits.layers) * len(self.fits.penalties)
-
-        return step
-
     def accuracy(self) -> float:
-        """The same."""
         fits, found = self.fits, []
         labels, truth = fits.labels.cpu().numpy(), fits.truth.cpu().numpy()
         for x, again in fits.layers:
