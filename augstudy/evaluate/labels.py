@@ -11,6 +11,7 @@ from augstudy.evaluate.features import Extraction
 __all__ = ["check_labels", "overlap"]
 
 CHUNK = 512
+COUNTED: dict[tuple[str, int, int], int] = {}  # (content of a set, images used of each split) -> images in both
 
 
 def check_labels(data: Labelled, extraction: Extraction) -> list[str]:
@@ -40,13 +41,18 @@ def check_labels(data: Labelled, extraction: Extraction) -> list[str]:
 
 
 def overlap(data: Labelled, extraction: Extraction) -> list[str]:
-    """A note on how many test images are training images too, byte for byte; none where there are none."""
+    """A note on how many test images are training images too, byte for byte; none where there are none.
+
+    Each set is looked at once in a process, however many studies read it.
+    """
     train, test = extraction.indices(data)
-    seen = set(_digests(data.train, train))
-    count = sum(digest in seen for digest in _digests(data.test, test))
-    if not count:
+    key = data.fingerprint, len(train), len(test)
+    if key not in COUNTED:
+        seen = set(_digests(data.train, train))
+        COUNTED[key] = sum(digest in seen for digest in _digests(data.test, test))
+    if not COUNTED[key]:
         return []
-    return [f"{count} of {len(test)} test images of {data.name} are identical with training images."]
+    return [f"{COUNTED[key]} of {len(test)} test images of {data.name} are identical with training images."]
 
 
 def _digests(split: Split, index: Tensor) -> list[bytes]:

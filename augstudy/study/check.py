@@ -11,7 +11,7 @@ from augstudy.study.stock import Planned
 
 __all__ = ["Line", "in_all", "inspect"]
 
-EACH, ALL = 2.0, 60.0  # seconds of timing: of a row, and of all rows together
+EACH, ALL = 2.0, 20.0  # seconds of timing: of a row, and of all rows together
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def inspect(laboratory: Laboratory, timed: bool = False) -> list[Line]:
     """One line a row of the study and point of its sweep, in the order of the table.
 
     Args:
-        timed: also make a few training steps of each, about two seconds long, a minute in all.
+        timed: also make a few training steps of each, about two seconds long, twenty in all.
     """
     lines = [_line(laboratory, plans) for plans in laboratory.rows]
     if not timed:

@@ -52,3 +52,11 @@ def test_images_in_both_splits_are_counted(split):
     assert overlap(labelled(split), Extraction()) == []
     (note,) = overlap(labelled(split, test=slice(35, 60)), Extraction())
     assert note.startswith("5 of 25 test images of toy are identical")
+
+
+def test_a_process_looks_at_the_images_of_a_set_once(split):
+    first, again = labelled(split), labelled(split)
+    expected = overlap(first, Extraction())
+    again.train.pixels.fill_(0)
+    again.test.pixels.fill_(0)  # all alike now, which only who looks would see
+    assert overlap(again, Extraction()) == expected == []

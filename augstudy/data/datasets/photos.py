@@ -7,6 +7,7 @@ lies in texture and shape more than in colour.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -72,25 +73,29 @@ class Photos:
         classes = tuple(name for name in CLASSES if name not in self.exclude)
         if len(classes) < 2:
             raise UserError(f"exclude leaves {len(classes)} photographs", "Leave at least two of them in.")
-        train, test = [], []
-        for name in classes:
-            left, right = regions(picture(name))
-            train.append(self._crops(left, f"{name}/train", self.train_per_class))
-            test.append(self._crops(right, f"{name}/test", self.test_per_class))
-        digests = [find_image(name).sha256 for name in classes]
-        settings = [self.size, self.train_per_class, self.test_per_class, self.seed]
-        note = f"Crops of {len(classes)} photographs, tested on parts of them not used for training, colours randomised"
-        return Labelled(
-            "photos", _split(train), _split(test), classes, note, fingerprint("photos 1", digests, settings)
-        )
+        return cut(self, classes)
 
-    def _crops(self, part: Tensor, stream: str, n: int) -> Tensor:
+    def crops(self, part: Tensor, stream: str, n: int) -> Tensor:
         """(3, H, W) uint8 -> (n, 3, size, size) uint8."""
         index = torch.arange(n)
         where = rng.uniform(self.seed, f"photos/{stream}/place", index, 3 * CANDIDATES + 2)
         colour = rng.uniform(self.seed, f"photos/{stream}/colour", index, 6)
         pixels = Pyramid(part[None]).warp(placement(part, where, self.size), (self.size, self.size))
         return recolour(pixels, colour).mul(255).round().to(torch.uint8)
+
+
+@lru_cache(maxsize=2)  # takes seconds, and `check` reads many studies of one set
+def cut(settings: Photos, classes: tuple[str, ...]) -> Labelled:
+    """The set of these photographs."""
+    train, test = [], []
+    for name in classes:
+        left, right = regions(picture(name))
+        train.append(settings.crops(left, f"{name}/train", settings.train_per_class))
+        test.append(settings.crops(right, f"{name}/test", settings.test_per_class))
+    digests = [find_image(name).sha256 for name in classes]
+    sizes = [settings.size, settings.train_per_class, settings.test_per_class, settings.seed]
+    note = f"Crops of {len(classes)} photographs, tested on parts of them not used for training, colours randomised"
+    return Labelled("photos", _split(train), _split(test), classes, note, fingerprint("photos 1", digests, sizes))
 
 
 def _split(crops: list[Tensor]) -> Stored:

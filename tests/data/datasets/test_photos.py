@@ -22,12 +22,23 @@ def test_shapes_labels_and_order():
     assert torch.equal(labelled.test.labels.bincount(), torch.full((k,), 4))
 
 
+def anew(**settings):
+    """The set, cut again although this process has cut it before."""
+    photos.cut.cache_clear()
+    return Photos(**SMALL, **settings).load()
+
+
 def test_same_crops_at_every_call_and_others_with_another_seed():
-    first, again, other = (Photos(**SMALL, seed=s).load() for s in (0, 0, 1))
+    first, again, other = (anew(seed=s) for s in (0, 0, 1))
+    assert first is not again
     assert torch.equal(everything(first.train), everything(again.train))
     assert torch.equal(everything(first.test), everything(again.test))
     assert not torch.equal(everything(first.train), everything(other.train))
     assert first.fingerprint == again.fingerprint != other.fingerprint
+
+
+def test_a_process_cuts_the_same_set_once():
+    assert Photos(**SMALL).load() is Photos(**SMALL).load()
 
 
 def test_more_crops_leave_the_first_ones_as_they_were():
@@ -48,7 +59,7 @@ def test_regions_share_no_pixel(name):
 
 @pytest.mark.parametrize(("blank", "changed", "kept"), [(0, "train", "test"), (1, "test", "train")])
 def test_no_pixel_of_one_region_reaches_crops_of_the_other(monkeypatch, blank, changed, kept):
-    before = Photos(**SMALL).load()
+    before = anew()
 
     def painted(name):
         image = picture(name).clone()
@@ -56,7 +67,8 @@ def test_no_pixel_of_one_region_reaches_crops_of_the_other(monkeypatch, blank, c
         return image
 
     monkeypatch.setattr(photos, "picture", painted)
-    after = Photos(**SMALL).load()
+    after = anew()
+    photos.cut.cache_clear()  # nobody else wants the painted one
     assert torch.equal(everything(getattr(before, kept)), everything(getattr(after, kept)))
     assert not torch.equal(everything(getattr(before, changed)), everything(getattr(after, changed)))
 
