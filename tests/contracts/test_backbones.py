@@ -3,10 +3,11 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils._pytree import tree_map
 
 from augstudy.core import registry
 from augstudy.core.store import RunFolder
-from augstudy.learn.backbones.base import fingerprint
+from augstudy.learn.backbones.base import fingerprint, shown
 from augstudy.learn.checkpoint import load_encoder, save_encoder
 
 BACKBONES = registry.names("learn.backbones")
@@ -16,6 +17,7 @@ VARIANTS = {
     "bigan": [{"variant": "smallnet"}],
     "nin": [{"blocks": 3}, {"blocks": 5}],
     "resnet": [{"stem": "cifar"}, {"depth": 50}],
+    "vit": [{"patch": 4, "image": 32, "depth": 3, "positions": "sincos"}],
 }
 CASES = [(name, settings) for name in BACKBONES for settings in ({}, *VARIANTS.get(name, []))]
 
@@ -68,11 +70,13 @@ def test_later_layers_leave_a_layer_alone(encoder, x):
     assert torch.equal(x, before)
     y = x
     for layer, block in encoder.blocks.items():
-        y = block(y.clone())
-        assert torch.equal(y, outputs[layer]), layer
+        y = block(tree_map(lambda part: part.clone() if isinstance(part, torch.Tensor) else part, y))
+        assert torch.equal(shown(y), outputs[layer]), layer
 
 
 def test_layers_are_read_behind_a_rectifier(encoder, x):
+    if not any(isinstance(m, nn.ReLU | nn.LeakyReLU) for m in encoder.modules()):
+        pytest.skip("a transformer's layers are its residual stream")
     outputs = encoder.eval().layers(x)
     for layer, block in encoder.blocks.items():
         last = list(block.modules())[-1]

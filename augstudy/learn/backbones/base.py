@@ -1,9 +1,10 @@
-"""What a backbone is: convolutional layers with names, in depth order."""
+"""What a backbone is: layers with names, in depth order."""
 
 import hashlib
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from augstudy.core.build import check_range, check_types
 
-__all__ = ["Backbone", "Encoder", "conv_block", "fingerprint", "signed"]
+__all__ = ["Backbone", "Encoder", "Tokens", "conv_block", "fingerprint", "shown", "signed"]
 
 
 def signed(pixels: Tensor) -> Tensor:
@@ -28,11 +29,32 @@ def fingerprint(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
+class Tokens(NamedTuple):
+    """What a transformer's blocks hand on: [CLS], then the patches, row by row.
+
+    Args:
+        sequence: (B, 1 + h w, C).
+        grid: (h, w), patches down and across.
+    """
+
+    sequence: Tensor
+    grid: tuple[int, int]
+
+    def map(self) -> Tensor:
+        """(B, C, h, w) of the patches."""
+        return self.sequence[:, 1:].transpose(1, 2).unflatten(2, self.grid)
+
+
+def shown(x: Tensor | Tokens) -> Tensor:
+    """What a block gives, as the (B, C, h, w) that is its layer."""
+    return x if isinstance(x, Tensor) else x.map()
+
+
 class Encoder(nn.Module):
     """Named layers applied one after the other.
 
     Args:
-        blocks: name -> module, in depth order; each takes and gives (B, C, h, w).
+        blocks: name -> module, in depth order; each takes what the one before gives, a map (B, C, h, w) or tokens.
         channels: of the last layer.
         grid: side of the average-pooled map that `embed` flattens.
     """
@@ -53,14 +75,14 @@ class Encoder(nn.Module):
         outputs = {}
         for name, block in self.blocks.items():
             x = block(x)
-            outputs[name] = x
+            outputs[name] = shown(x)
         return outputs
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, h, w) -> the last layer's (B, C, h', w')."""
         for block in self.blocks.values():
             x = block(x)
-        return x
+        return shown(x)
 
     def embed(self, x: Tensor) -> Tensor:
         """(B, 3, h, w) -> (B, D): the last layer, averaged to `grid` x `grid` and flattened; any image size fits."""

@@ -1,5 +1,6 @@
 """The table in docs/backbones.md says what the code builds."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,19 @@ ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in LINES 
 
 
 def numbers(text):
-    return [int(word) for word in text.split(", ")]
+    """64, 3 x 128 -> [64, 128, 128, 128]."""
+    words = [word.rpartition(" x ") for word in text.split(", ")]
+    return [int(number) for times, _, number in words for _ in range(int(times or 1))]
 
 
 def named(text):
     """conv1, layer1 ... layer4 -> ["conv1", "layer1", "layer2", "layer3", "layer4"]."""
-    head, _, last = text.rpartition(" ... ")
-    first = head.split(", ")
-    return [*first, *(f"{last[:-1]}{i}" for i in range(int(first[-1][-1]) + 1, int(last[-1]) + 1))]
+    spread = re.sub(
+        r"([a-z]+)(\d+) \.\.\. \1(\d+)",
+        lambda m: ", ".join(f"{m[1]}{i}" for i in range(int(m[2]), int(m[3]) + 1)),
+        text,
+    )
+    return spread.split(", ")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
