@@ -111,6 +111,7 @@ def training(run_of: Callable[..., Run], picture: Tensor, split: Stored, tmp_pat
             seed,
             Fabric(accelerator="cpu", devices=1),
             CLASSES if run.data == "full" else 0,
+            graphs=run.view.graphs(run.method.views),
             folder=RunFolder(tmp_path / folder),
         )
 

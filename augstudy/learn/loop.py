@@ -59,7 +59,7 @@ class Loop:
         fabric: device and precision.
         classes: labels of the source, 0 without.
         compute: memory format and compiler.
-        second: how the second view of a pair is made, where it is made otherwise than the first.
+        graphs: how each view is made, where not all are made by `graph`, or there are more than `method.views`.
     """
 
     method: Method
@@ -71,7 +71,7 @@ class Loop:
     fabric: Fabric
     classes: int = 0
     compute: Compute = field(default_factory=Compute)
-    second: Graph | None = None
+    graphs: tuple[Graph, ...] = ()
 
     def make(self) -> tuple[Modules, dict[str, torch.optim.Optimizer]]:
         """Networks whose first weights depend on the seed alone: every method starts from the same encoder."""
@@ -139,12 +139,9 @@ class Loop:
 
     def _views(self, source: Source, index: Tensor, epoch: int) -> list[Tensor]:
         return [
-            signed(source.view(index, self._made(v), epoch, v)).contiguous(memory_format=self.compute.memory_format)
-            for v in range(self.method.views)
+            signed(source.view(index, graph, epoch, v)).contiguous(memory_format=self.compute.memory_format)
+            for v, graph in enumerate(self.graphs or (self.graph,) * self.method.views)
         ]
-
-    def _made(self, view: int) -> Graph:
-        return self.second if view == 1 and self.second else self.graph
 
     def rehearsal(self) -> Callable[[int], None]:
         """A function that makes one training step on so many crops, for who times it; nothing is written or kept."""

@@ -74,7 +74,7 @@ def _line(laboratory: Laboratory, plans: list[Planned]) -> Line:
         method=run.method_name,
         data=run.data if plan.pictures == "-" else plan.pictures,
         parameters=sum(p.numel() for p in encoder.parameters()),
-        samples=crops * run.method.epochs * run.method.views,
+        samples=crops * run.method.epochs * len(run.view.graphs(run.method.views)),
         runs=len(plans),
     )
 

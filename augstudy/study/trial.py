@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import torch
 
+from augstudy.core import registry
 from augstudy.core.errors import UserError
 from augstudy.learn.methods.base import Context
 from augstudy.learn.sided import TwoSided, network
@@ -18,19 +19,20 @@ def try_networks(run: Run) -> None:
     Raises:
         UserError: the method or the backbone cannot take views of this size.
     """
-    size, where = run.view.size, f"row {run.label!r}"
+    size, sizes, where = run.view.size, list[int](), f"row {run.label!r}"
     if run.cropped and run.recipe.count < run.method.batch_size:
         what = f"{where}: corpus.count {run.recipe.count} is less than one batch of {run.method.batch_size}"
         raise UserError(what, "Set corpus.count to more, or method.batch_size to less.")
     if run.method.trains:
         check_pairs(run, where)
+        sizes = check_number(run, where)
     with torch.device("meta"):
         try:
             encoder = (network(run.backbone, run.view) if run.method.trains else run.backbone).encoder()
-            run.method.modules(encoder, Context(run.seed, size, count=1, classes=2))
+            run.method.modules(encoder, Context(run.seed, run.view.size, count=1, classes=2))
             sides = encoder.pair if isinstance(encoder, TwoSided) else (encoder,)
             for side, channels in zip(sides, run.view.channels, strict=False):  # one encoder takes either view
-                if run.method.trains:
+                for size in sizes:
                     side(torch.empty(2, channels, size, size))
         except UserError as error:
             raise error.at(where) from None
@@ -54,6 +56,25 @@ def check_pairs(run: Run, where: str) -> None:
         sides = " and ".join(str(count) for count in run.view.channels)
         what = f"{where}: the two sides of {family} ({sides} channels) need an encoder each, and {method} trains one"
         raise UserError(what, "Set method: simclr, which trains two, or name another view family.")
+
+
+def check_number(run: Run, where: str) -> list[int]:
+    """Whether the method can train on as many views as there are; returns their sides in pixels, each once.
+
+    Raises:
+        UserError: there are too few or too many.
+    """
+    method = run.method
+    try:
+        graphs = run.view.graphs(method.views)
+    except UserError as error:
+        raise error.at(f"{where}: view") from None
+    if len(graphs) > method.views and not method.multicrop:
+        taught = [name for name in registry.names("learn.methods") if registry.find("learn.methods", name).multicrop]
+        what = f"{where}: {run.view_name} makes {len(graphs)} views of a crop, and {run.method_name} trains on "
+        fix = f"Name a method that trains on more ({', '.join(taught)}), or set view.crops to {method.views}x100%."
+        raise UserError(f"{what}{method.views}", fix)
+    return list({graph.out_size((run.view.size, run.view.size))[0]: None for graph in graphs})
 
 
 def check_reach(run: Run, sizes: Iterable[tuple[int, int]]) -> None:

@@ -58,6 +58,17 @@ def test_loss_is_a_finite_scalar_for_each_group_it_names(name, training):
         assert set(loss) == set(modules.groups())
 
 
+@pytest.mark.parametrize("name", [n for n in TRAINED if registry.find("learn.methods", n).multicrop])
+def test_further_views_change_the_loss_and_are_no_obstacle(name, training):
+    pretraining, modules, optimizers, batch = prepared(training, name, "view.name=multicrop", "view.crops=2x16+3x10")
+    assert [view.shape[-1] for view in batch.views] == [16, 16, 10, 10, 10]
+    losses = [modules.loss(replace(batch, views=batch.views[:count])) for count in (pretraining.method.views, 5)]
+    totals = [sum(loss.values()) if isinstance(loss, dict) else loss for loss in losses]
+    assert totals[0] != totals[1]
+    assert pretraining._step(batch, modules, optimizers).isfinite()
+    assert pretraining._judge(modules)
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_it_trains_in_mixed_precision(name, training):
     pretraining, modules, optimizers, batch = prepared(training, name)

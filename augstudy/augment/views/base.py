@@ -31,6 +31,14 @@ class View(ABC):
         """How the first and the second view of a crop are made: alike, unless the family says otherwise."""
         return self.graph(), self.graph()
 
+    def graphs(self, count: int) -> tuple[Graph, ...]:
+        """How each view of a crop is made, for a method that trains on `count` of them: as many, unless there are more.
+
+        Raises:
+            UserError: there are fewer.
+        """
+        return tuple(self.pair()[number % 2] for number in range(count))
+
     @property
     def channels(self) -> tuple[int, int]:
         """Channels of the first and the second view."""

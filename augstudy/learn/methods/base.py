@@ -23,7 +23,8 @@ class Batch:
     """One training step's input.
 
     Args:
-        views: one tensor a view, (B, 3, h, w) float, pixels in [-1, 1].
+        views: one tensor a view, (B, 3, h, w) float, pixels in [-1, 1]; those beyond the method's own number of views,
+            if there are any, may be smaller.
         index: (B,) crop numbers, on the device of the views.
         labels: (B,) where the source has labels.
         step: number of this step since the beginning.
@@ -149,6 +150,7 @@ class Method(ABC):
     warmup: float = 0.0
 
     views: ClassVar[int] = 1  # views a step needs of each crop
+    multicrop: ClassVar[bool] = False  # trains on further views too, whatever their number and size
     trains: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = False
     contrasts: ClassVar[bool] = False  # compares two views of a crop, so that their shared information can be told

@@ -16,6 +16,7 @@ from augstudy.learn.agreement import Agreement, largest
 from augstudy.learn.backbones.base import Encoder, signed
 from augstudy.learn.kmeans import SEEDINGS, kmeans
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+from augstudy.learn.multicrop import passes
 
 __all__ = ["DeepClusterV2"]
 
@@ -44,9 +45,13 @@ class DeepClusterV2Modules(Modules):
         return normalize(self.head(self.encoder.embed(x)), dim=1)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy of each view and head against the cluster of the view's crop, averaged."""
-        z = self.embed(torch.cat(batch.views))  # (V B, dim)
-        self.fresh = batch.index, z.detach().view(len(batch.views), -1, z.shape[1])
+        """Cross-entropy of each view and head against the cluster of the view's crop, averaged.
+
+        Of further views none is remembered: clusters are those of the first two.
+        """
+        views = passes(self.embed, batch.views)
+        z = torch.cat(views)  # (V B, dim)
+        self.fresh = batch.index, torch.stack(views[: self.settings.views]).detach()
         losses = [
             cross_entropy(z @ prototypes.T / self.settings.temperature, labels[batch.index].repeat(len(batch.views)))
             for prototypes, labels in zip(self.prototypes, self.labels, strict=True)
@@ -82,7 +87,7 @@ class DeepClusterV2Modules(Modules):
             self.memory[:, index[0] : index[-1] + 1] = self.embed(signed(source.batch(index))).to(self.memory.dtype)
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
-        first, second = (self.embed(view) for view in batch.views)
+        first, second = (self.embed(view) for view in batch.views[:2])
         a, b = ((z @ self.prototypes[0].T).argmax(1) for z in (first, second))
         same, chance = (100 * a.eq(other).float().mean().item() for other in (b, b.roll(1)))
         return [
@@ -125,6 +130,7 @@ class DeepClusterV2(Method):
     iterations: int = 10
     seeding: str = "random"
     views: ClassVar[int] = 2
+    multicrop: ClassVar[bool] = True
     assigns: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from augstudy.core.build import check_range
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.contrast import Tower, judged
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+from augstudy.learn.multicrop import passes
 from augstudy.learn.sided import TwoSided
 from augstudy.learn.world import place
 
@@ -37,24 +38,32 @@ class SimCLRModules(Modules):
         return first, second
 
     def projected(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
-        if len(self.towers) == 2:
-            return self.towers[0](views[0]), self.towers[1](views[1])
-        first, second = self.towers[0](torch.cat(views)).chunk(2)  # one pass: batch norm sees all views, as published
+        first, second = self._embedded(views[:2])
         return first, second
 
-    def loss(self, batch: Batch) -> Tensor:
-        return cross_entropy(*self._task(*self.projected(batch.views)))
+    def _embedded(self, views: list[Tensor]) -> list[Tensor]:
+        if len(self.towers) == 2:
+            return [tower(view) for tower, view in zip(self.towers, views, strict=True)]
+        return passes(self.towers[0], views)  # batch norm sees all views, as published
 
-    def _task(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines over the temperature with all views of all processes, (2 B, 2 W B), itself left out; and the place
-        of each view's other, (2 B,)."""
+    def loss(self, batch: Batch) -> Tensor:
+        return cross_entropy(*self._task(*self._embedded(batch.views)))
+
+    def _task(self, first: Tensor, second: Tensor, *further: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines over the temperature of anchors with the first two views of all processes, (A, 2 W B); and the place
+        of each anchor's positive, (A,).
+
+        Each of the first two views is an anchor once and itself left out. A further view is an anchor twice: its
+        positive is the first view of its crop, the second being left out, and the other way round.
+        """
         rank, count = place()
         everyones = [torch.cat(gather(z)) if count > 1 else z for z in (first, second)]
-        logits = torch.cat((first, second)) @ torch.cat(everyones).T / self.settings.temperature
+        anchors = [first, second, *(z for view in further for z in (view, view))]
+        logits = torch.cat(anchors) @ torch.cat(everyones).T / self.settings.temperature
         mine = torch.arange(len(first), device=first.device) + rank * len(first)
         second_half = mine + count * len(first)
-        itself = torch.cat((mine, second_half))[:, None]
-        return logits.scatter(1, itself, float("-inf")), torch.cat((second_half, mine))
+        left_out = torch.cat((mine, second_half)).repeat(1 + len(further))[:, None]
+        return logits.scatter(1, left_out, float("-inf")), torch.cat((second_half, mine)).repeat(1 + len(further))
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         first, second = self.projected(batch.views)
@@ -80,7 +89,9 @@ class SimCLR(Method):
         hidden: width of the head's hidden layer; 0 takes the encoder's.
 
     Where the two views of a family are not of one kind (`split`, `frequency`), each has an encoder and a head of its
-    own, as in CMC, and the loss stays the same.
+    own, as in CMC, and the loss stays the same. Of more than two views of a crop the loss is the mean over all pairs of
+    which one is among the first two: every view is to find these two, one at a time, among those of all other crops.
+    That form is ours; with two views it is NT-Xent.
 
     Source: Chen, Kornblith, Norouzi, Hinton, "A simple framework for contrastive learning of visual representations",
     ICML 2020, algorithm 1 and section 2.3 (LARS, lr 0.3 x batch / 256, batch 4096, weight decay 1e-6, 100 epochs, the
@@ -97,6 +108,7 @@ class SimCLR(Method):
     dim: int = 128
     hidden: int = 0
     views: ClassVar[int] = 2
+    multicrop: ClassVar[bool] = True
     contrasts: ClassVar[bool] = True
     two_encoders: ClassVar[bool] = True
 

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+from augstudy.learn.multicrop import passes
 
 __all__ = ["Supervised"]
 
@@ -22,7 +24,8 @@ class SupervisedModules(Modules):
 
     def loss(self, batch: Batch) -> Tensor:
         assert batch.labels is not None
-        return cross_entropy(self.head(self.encoder.embed(batch.views[0])), batch.labels)
+        logits = passes(lambda x: self.head(self.encoder.embed(x)), batch.views)
+        return torch.stack([cross_entropy(view, batch.labels) for view in logits]).mean()
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         logits = self.head(self.encoder.embed(batch.views[0]))
@@ -32,10 +35,14 @@ class SupervisedModules(Modules):
 
 @dataclass(frozen=True)
 class Supervised(Method):
-    """Cross-entropy on the labels; the upper reference of the layer curves. Optimised as NIN is on CIFAR in RotNet."""
+    """Cross-entropy on the labels; the upper reference of the layer curves. Optimised as NIN is on CIFAR in RotNet.
+
+    Of several views of an image it is the mean.
+    """
 
     nesterov: bool = True
     needs_labels: ClassVar[bool] = True
+    multicrop: ClassVar[bool] = True
 
     def modules(self, encoder: Encoder, context: Context) -> SupervisedModules:
         return SupervisedModules(encoder, context.classes)

@@ -42,6 +42,20 @@ def test_loss_asks_both_views_for_the_cluster_of_their_crop_in_every_head(prepar
     assert loss == pytest.approx(expected, rel=1e-5)
 
 
+def test_further_views_are_asked_for_the_cluster_too_and_not_remembered(training):
+    pretraining = training("deepcluster_v2", "view.name=multicrop", "view.crops=2x16+2x10")
+    modules, _ = pretraining.make()
+    modules.train().before_epoch(0, pretraining.source)
+    batch = pretraining.batch(torch.tensor([5, 3, 40]), 0)
+    loss = modules.eval().loss(batch).item()
+    embeddings = [modules.embed(view).detach() for view in batch.views]
+    prototypes = [p.double().numpy() for p in modules.prototypes]
+    targets = modules.labels[:, [5, 3, 40]].tolist()
+    expected = swapped([z.double().numpy() for z in embeddings], prototypes, targets, 0.1)
+    assert loss == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(modules.fresh[1], torch.stack(embeddings[:2]))
+
+
 def test_prototypes_are_unit_centroids_of_the_memory_and_labels_the_nearest_of_them(prepared):
     _, modules, _ = prepared
     for h, prototypes in enumerate(modules.prototypes):

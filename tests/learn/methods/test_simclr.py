@@ -46,6 +46,22 @@ def test_loss_is_nt_xent_over_all_other_views():
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_loss_of_further_views_is_the_mean_over_pairs_with_one_of_the_first_two():
+    modules = made(TINY.encoder()).eval()
+    batch = [*views(), *(view[..., :10, :10] for view in views(n=8, channels=(3, 3, 3), seed=1))]
+    with torch.no_grad():
+        z = [modules.towers[0](view).double().numpy() for view in batch]
+    losses = []
+    for anchor in range(5):
+        for positive in {0, 1} - {anchor}:
+            for i in range(8):
+                scores = [z[anchor][i] @ z[key][j] / 0.17 for key in (0, 1) for j in range(8) if j != i]
+                right = z[anchor][i] @ z[positive][i] / 0.17
+                losses.append(np.log(np.exp([right, *scores]).sum()) - right)
+    assert len(losses) == 8 * 8  # two of the pair with itself, two of each of three further views
+    assert modules.loss(Batch(batch, torch.arange(8))).item() == pytest.approx(np.mean(losses), rel=1e-5)
+
+
 def test_views_may_change_places():
     modules, (first, second) = made(TINY.encoder()).eval(), views()
     losses = [modules.loss(Batch(pair, torch.arange(8))).item() for pair in ([first, second], [second, first])]

@@ -1,0 +1,27 @@
+"""Views of several sizes are embedded together with those of their own size."""
+
+import torch
+from torch import nn
+
+from augstudy.learn.multicrop import passes
+
+
+def test_views_of_one_size_are_one_pass_and_come_back_in_order():
+    seen = []
+
+    def network(x):
+        seen.append(len(x))
+        return x.mean((1, 2, 3))[:, None]
+
+    views = [torch.rand(4, 3, side, side) for side in (16, 16, 10, 10, 10)]
+    found = passes(network, views)
+    assert seen == [8, 12]
+    for z, view in zip(found, views, strict=True):
+        torch.testing.assert_close(z, view.mean((1, 2, 3))[:, None])
+
+
+def test_batch_norm_sees_views_of_one_size_together():
+    norm, views = nn.BatchNorm2d(3), [torch.rand(4, 3, 8, 8), torch.rand(4, 3, 8, 8) + 5]
+    first, second = passes(norm, views)
+    assert first.mean() < -0.5 < 0.5 < second.mean()
+    torch.testing.assert_close(torch.cat((first, second)).mean(), torch.tensor(0.0), atol=1e-5, rtol=0)
