@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-__all__ = ["Diverged", "Unobtainable", "UserError", "culprit", "nearest", "on_disk"]
+__all__ = ["Diverged", "Unobtainable", "UserError", "culprit", "nearest", "on_disk", "printable"]
 
 T = TypeVar("T")
 
@@ -17,18 +17,25 @@ class UserError(Exception):
     """What is wrong and where, then what to do: the CLI prints these two lines and exits with code 2.
 
     Args:
-        what: one line that names the file, key or row at fault.
+        what: one line that names the file, key or row at fault; what a file name has of line breaks, other control
+            characters and bytes that are no text is written as escapes.
         fix: one line that says what to do about it.
     """
 
     def __init__(self, what: str, fix: str) -> None:
-        super().__init__(f"{what}\n{fix}")
-        self.what = what
-        self.fix = fix
+        self.what, self.fix = printable(what), printable(fix)
+        super().__init__(f"{self.what}\n{self.fix}")
 
     def at(self, where: str) -> "UserError":
         """The same error with the file or key it was found in put before it."""
         return UserError(f"{where}: {self.what}", self.fix)
+
+
+def printable(text: str) -> str:
+    """One line that any terminal takes: `\\n` for a line break, `\\udcff` for a byte of a name that is not UTF-8."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == " " else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def on_disk(error: OSError) -> UserError:

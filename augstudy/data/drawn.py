@@ -13,6 +13,7 @@ from augstudy.core.store import digest
 from augstudy.data.catalogue import sha256_of
 from augstudy.data.datasets.base import Labelled, Split
 from augstudy.data.datasets.folder import image_files
+from augstudy.data.images import content_of
 
 __all__ = ["Drawn", "Part", "from_folder", "from_split"]
 
@@ -102,7 +103,7 @@ def from_folder(folder: Path, count: int | None, seed: int) -> Drawn:
     numbers = draw(count, len(files), seed, f"the folder {folder}")
     chosen = [files[i] for i in numbers.tolist()]
     names = tuple(path.relative_to(folder).as_posix() for path in chosen)
-    return Drawn(chosen, names, str(folder), len(files), digest([sha256_of(path) for path in chosen]))
+    return Drawn(chosen, names, str(folder), len(files), digest([content_of(path, sha256_of(path)) for path in chosen]))
 
 
 def draw(count: int | None, total: int, seed: int, where: str) -> Tensor:

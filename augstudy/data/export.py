@@ -110,7 +110,7 @@ class Export:
             "quality": self.encoding.quality if self.encoding.name == "jpeg" else None,
             "shard_size": self.shard_size,
             "recipe": asdict(self.corpus.recipe),
-            "images": [{"name": used.name, "sha256": used.sha256} for used in self.images],
+            "images": [{"name": used.name, "sha256": used.content} for used in self.images],
         }
         return Ledger(self.folder, settings, made_with(self.corpus.device))
 

@@ -52,7 +52,7 @@ def groups(plans: Iterable[Planned], key: Callable[[Planned], Hashable]) -> list
 def seen(plan: Planned) -> Hashable:
     """What names the crops that a run sees."""
     run = plan.run
-    content = plan.image.sha256 if plan.image else plan.drawn.content if plan.drawn else run.full
+    content = plan.image.content if plan.image else plan.drawn.content if plan.drawn else run.full
     return run.data, content, run.recipe if run.cropped else None
 
 

@@ -116,7 +116,7 @@ class Stock:
     def plan(self, run: Run) -> Planned:
         """The run with its pixels, under the hash of both."""
         image, drawn = self.image(run), self.drawn(run)
-        found = image.sha256 if image else drawn.content if drawn else ""
+        found = image.content if image else drawn.content if drawn else ""
         content = f"shuffled {self.labelled.fingerprint}" if run.data == "full" else found
         return Planned(run, digest(run.identity(content, self.study.precision)), image, drawn)
 

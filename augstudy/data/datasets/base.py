@@ -23,6 +23,7 @@ from augstudy.data.images import decode_image
 
 __all__ = ["Decoded", "Labelled", "Rows", "Split", "Stored", "fingerprint", "fit", "load", "read_parquet"]
 
+LONGEST = 64  # times its short side, of an image that is scaled
 KEEP_BYTES = 1 << 29  # a split is kept in memory once decoded if its pixels need no more than this (512 MiB)
 
 
@@ -151,9 +152,15 @@ class Decoded:
 
 
 def fit(image: Tensor, size: int) -> Tensor:
-    """Scale the short side to `size` px, antialiased, and crop the centre: (3, H, W) uint8 -> (3, size, size) uint8."""
+    """Scale the short side to `size` px, antialiased, and crop the centre: (3, H, W) uint8 -> (3, size, size) uint8.
+
+    Of an image more than 64 times as long as wide no more than that is scaled, or a line would grow without bound.
+    """
     if image.shape[-2:] == (size, size):
         return image
+    longest = LONGEST * min(image.shape[-2:])
+    if max(image.shape[-2:]) > longest:
+        image = tv.center_crop(image, [min(side, longest) for side in image.shape[-2:]])
     scaled = tv.resize(image, [size], interpolation=tv.InterpolationMode.BICUBIC, antialias=True)
     return tv.center_crop(scaled, [size, size])
 

@@ -104,8 +104,11 @@ def _split(crops: list[Tensor]) -> Stored:
 
 
 def picture(name: str) -> Tensor:
-    """A bundled photograph, its short side at most 400 px: (3, H, W) uint8."""
-    image = load_image(find_image(name).path)
+    """A bundled photograph, its short side at most 400 px: (3, H, W) uint8.
+
+    Its numbers are taken as they are: `rocket` has an Adobe RGB profile, which the first results did not follow.
+    """
+    image = load_image(find_image(name).path, profile=False)
     if min(image.shape[-2:]) > SHORT_SIDE:
         image = tv.resize(image, [SHORT_SIDE], interpolation=tv.InterpolationMode.BICUBIC, antialias=True)
     return image
