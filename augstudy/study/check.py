@@ -1,9 +1,11 @@
 """What `augstudy check` tells of a study: rows, parameters, samples, and how long training would take."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 
+from augstudy.learn.backbones.base import Backbone
 from augstudy.learn.sided import network
 from augstudy.study.estimate import human, training_seconds
 from augstudy.study.pipeline import Laboratory
@@ -66,17 +68,22 @@ def in_all(lines: list[Line]) -> str:
 
 def _line(laboratory: Laboratory, plans: list[Planned]) -> Line:
     plan, run = plans[0], plans[0].run
-    with torch.device("meta"):  # counted without making them
-        encoder = (network(run.backbone, run.view) if run.method.trains else run.backbone).encoder()
-    crops = len(laboratory.source(plan)) if run.method.trains else 0
+    crops = run.recipe.count if run.cropped else len(laboratory.source(plan)) if run.method.trains else 0
     return Line(
         row=run.row,
         method=run.method_name,
         data=run.data if plan.pictures == "-" else plan.pictures,
-        parameters=sum(p.numel() for p in encoder.parameters()),
+        parameters=parameters(network(run.backbone, run.view) if run.method.trains else run.backbone),
         samples=crops * run.method.epochs * len(run.view.graphs(run.method.views)),
         runs=len(plans),
     )
+
+
+@cache
+def parameters(backbone: Backbone) -> int:
+    """How many an encoder has, counted without making them."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in backbone.encoder().parameters())
 
 
 def _seconds(laboratory: Laboratory, plans: list[Planned], budget: float) -> float:

@@ -111,6 +111,11 @@ class Laboratory:
             groups.setdefault((plan.run.label, plan.run.place), []).append(plan)
         return list(groups.values())
 
+    @cached_property
+    def _row(self) -> dict[str, list[Planned]]:
+        """The row of each run, by its hash; the first one of a hash that is in several."""
+        return {plan.key: row for row in reversed(self.rows) for plan in row}
+
     def run(self, reporter: Reporter, work: Callable[[Reporter], None] | None = None) -> bool:
         """Do what is not done yet; each finished step is on disk before the next begins.
 
@@ -242,7 +247,7 @@ class Laboratory:
         """The galleries that a run still owes: those of a row are of its first seed that did not fail."""
         if not self.pictures.galleries:
             return []
-        row = next(row for row in self.rows if any(one.key == plan.key for one in row))
+        row = self._row[plan.key]
         for earlier in row[: [one.key for one in row].index(plan.key)]:
             path = self.folder.run(earlier.key).record
             if not path.exists() or read_record(path)["status"] == "finished":

@@ -1,11 +1,13 @@
 """What can be found out about a run's networks before anything is trained."""
 
 from collections.abc import Iterable
+from functools import cache
 
 import torch
 
 from augstudy.core import registry
 from augstudy.core.errors import UserError
+from augstudy.learn.backbones.base import Backbone
 from augstudy.learn.methods.base import Context
 from augstudy.learn.sided import TwoSided, network
 from augstudy.study.plan import Run
@@ -26,19 +28,26 @@ def try_networks(run: Run) -> None:
     if run.method.trains:
         check_pairs(run, where)
         sizes = check_number(run, where)
+    backbone = network(run.backbone, run.view) if run.method.trains else run.backbone
     with torch.device("meta"):
         try:
-            encoder = (network(run.backbone, run.view) if run.method.trains else run.backbone).encoder()
-            run.method.modules(encoder, Context(run.seed, run.view.size, count=1, classes=2))
-            sides = encoder.pair if isinstance(encoder, TwoSided) else (encoder,)
-            for side, channels in zip(sides, run.view.channels, strict=False):  # one encoder takes either view
-                for size in sizes:
-                    side(torch.empty(2, channels, size, size))
+            run.method.modules(backbone.encoder(), Context(run.seed, run.view.size, count=1, classes=2))
+            for size in sizes:
+                try_view(backbone, size, run.view.channels)
         except UserError as error:
             raise error.at(where) from None
         except RuntimeError:
             what = f"{where}: views of {size} px are too small for {run.backbone_name}"
             raise UserError(what, "Set view.size to more, or name another backbone.") from None
+
+
+@cache
+def try_view(backbone: Backbone, size: int, channels: tuple[int, ...]) -> None:
+    """Show an encoder a view of this side; once for all rows that have the same, for a study may have hundreds."""
+    encoder = backbone.encoder()
+    sides = encoder.pair if isinstance(encoder, TwoSided) else (encoder,)
+    for side, count in zip(sides, channels, strict=False):  # one encoder takes either view
+        side(torch.empty(2, count, size, size))
 
 
 def check_pairs(run: Run, where: str) -> None:
