@@ -21,6 +21,7 @@ from .synthetic import (
     write_few_labels,
     write_informed,
     write_pictures,
+    write_probed,
     write_study,
 )
 
@@ -79,15 +80,21 @@ def few_labels(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return load(write_few_labels(tmp_path_factory.mktemp("few_labels") / "synthetic"))
 
 
+@pytest.fixture(scope="session")
+def probed(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Six rows, two seeds, three probes."""
+    return load(write_probed(tmp_path_factory.mktemp("probed") / "synthetic"))
+
+
 @pytest.fixture
 def showing(
-    usual: Results, swept: Results, crossed: Results, informed: Results, few_labels: Results
+    usual: Results, swept: Results, crossed: Results, informed: Results, few_labels: Results, probed: Results
 ) -> Callable[[str], Figure]:
     """`showing("cost")`: the figure of the first of the studies above that it has anything to show of."""
 
     def shown(name: str) -> Figure:
         picture = registry.find("show.figures", name)()
-        for results in (usual, swept, crossed, informed, few_labels):
+        for results in (usual, swept, crossed, informed, few_labels, probed):
             with suppress(NothingToShow):
                 return picture(results)
         raise AssertionError(f"{name} shows nothing of any synthetic study: give one what it needs")

@@ -235,6 +235,25 @@ def write_informed(path: Path) -> StudyFolder:
     return folder
 
 
+PROBES = [
+    {"name": "linear", "key": "aaaa1111", "protocol": "fast"},
+    {"name": "linear_paper", "key": "bbbb2222", "protocol": "paper"},
+    {"name": "knn", "key": "cccc3333"},
+]
+
+
+def write_probed(path: Path, change: Any = lambda label, layer, value: value) -> StudyFolder:
+    """Six rows, two seeds, three probes; `change(label, layer, value)` is what the second finds."""
+    index = study_index(LINES, (0, 1)) | {"probes": PROBES}
+    records = records_of(index, probes=PROBES)
+    for run in index["runs"]:
+        for found in records[run["hash"]]["evaluations"]:
+            if found["key"] == "bbbb2222":
+                for metric in found["metrics"]:
+                    metric["value"] = change(run["label"], metric["layer"], metric["value"])
+    return write_study(StudyFolder(path), index, records)
+
+
 PERCENTS = (1, 2, 5, 10, 20, 50, 100)
 
 
