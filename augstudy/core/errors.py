@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-__all__ = ["Diverged", "Unobtainable", "UserError", "culprit", "nearest", "on_disk", "printable"]
+__all__ = ["Diverged", "Unobtainable", "Unprobable", "UserError", "culprit", "nearest", "on_disk", "printable"]
 
 T = TypeVar("T")
 
@@ -47,6 +47,10 @@ def on_disk(error: OSError) -> UserError:
 
 class Unobtainable(UserError):
     """An image or a data set that is not on this machine and cannot be downloaded: the one reason to use a fallback."""
+
+
+class Unprobable(UserError):
+    """An encoder whose features are no numbers: in a study this run has failed, and the study goes on."""
 
 
 def nearest(word: object, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from augstudy.core import rng
 from augstudy.core.arrays import open_arrays, writing_arrays
 from augstudy.core.build import check_range
-from augstudy.core.errors import UserError
+from augstudy.core.errors import Unprobable
 from augstudy.core.store import digest
 from augstudy.data.datasets.base import Labelled, Split
 from augstudy.learn.backbones.base import Encoder, fingerprint, signed
@@ -105,7 +105,7 @@ class Extraction:
         before and after, and must be the same.
 
         Raises:
-            UserError: a feature is not finite.
+            Unprobable: a feature is not finite.
         """
         before = fingerprint(encoder)
         facts = {"format": FORMAT, "encoder": before, "data": data.fingerprint, "extraction": self.facts()}
@@ -176,10 +176,10 @@ def scale_of(y: Tensor) -> float:
 
 
 def check_finite(y: Tensor, what: str, index: Tensor) -> None:
-    """Raises UserError that names the first image with a feature that is not finite."""
+    """Raises Unprobable, naming the first image with a feature that is not finite."""
     wrong = (~y.isfinite().all(1)).nonzero()
     if len(wrong):
-        raise UserError(
+        raise Unprobable(
             f"{what} {int(index[int(wrong[0, 0])])}: a feature is not finite, or a thousand times as large as others",
             "Such an encoder cannot be probed: look at its weights, and train it with a smaller lr.",
         )

@@ -14,7 +14,7 @@ from augstudy.core.store import StudyFolder
 from augstudy.show import base
 from augstudy.show.report.page import write
 from augstudy.show.style import house
-from augstudy.show.table import measure, summary
+from augstudy.show.table import ASIDE, measure, summary
 from augstudy.show.verdicts import judge
 
 __all__ = ["Drawing", "StudyResults", "load"]
@@ -87,7 +87,7 @@ class StudyResults:
     def table(self) -> pd.DataFrame:
         """Means over seeds of the study's first metric: rows by layers, in its order; NaN where there is none."""
         means = self.summary
-        means = means[means["metric"] != "penalty"]
+        means = means[~means["metric"].isin(ASIDE)]
         if means.empty:
             return pd.DataFrame(columns=self.results.layers)
         probe, metric = means[["probe", "metric"]].iloc[0]

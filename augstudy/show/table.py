@@ -19,8 +19,9 @@ from augstudy.show.information import information_blocks, rich_information
 from augstudy.show.markdown import escaped, pipes
 from augstudy.show.verdicts import judge
 
-__all__ = ["measure", "rich_table", "summary", "write"]
+__all__ = ["ASIDE", "measure", "rich_table", "summary", "write"]
 
+ASIDE = ("penalty", "constant")  # a choice and a fact of the features, no findings: they are in table.csv alone
 _NOT_AXES = {"study", "label", "method", "data", "image", "seed", "layer", "probe", "protocol", "probe_data", "metric"}
 _NOT_AXES |= {"value", "low", "high"}
 
@@ -102,7 +103,7 @@ class _Grid:
 
 def _grids(results: Results) -> list[_Grid]:
     table = summary(results.frame)
-    table = table[table["metric"] != "penalty"]  # a choice, not a finding; table.csv has it
+    table = table[~table["metric"].isin(ASIDE)]
     table = table[~table["probe"].isin(results.information)]  # nats have a section of their own
     pairs = table[["probe", "metric"]].drop_duplicates().itertuples(index=False)
     return [_grid(results, table, probe, metric) for probe, metric in pairs]

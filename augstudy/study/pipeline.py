@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from augstudy.core import registry
 from augstudy.core.build import build, check_choice
-from augstudy.core.errors import Diverged
+from augstudy.core.errors import Diverged, Unprobable
 from augstudy.core.lock import holding
 from augstudy.core.store import RunFolder, StudyFolder, read_record, write_json, write_yaml
 from augstudy.data.corpus import Source
@@ -179,8 +179,12 @@ class Laboratory:
         folder = self.folder.run(plan.key)
         record = read_record(folder.record) if folder.record.exists() else self._train(plan, folder, reporter)
         if record["status"] == "finished":
-            record["evaluations"] += self.measurement.missing(record, folder, self.labelled, self.fabric.device)
+            try:
+                record["evaluations"] += self.measurement.missing(record, folder, self.labelled, self.fabric.device)
+            except Unprobable as error:
+                record |= {"status": "failed", "reason": error.what}
             write_json(folder.record, record)
+        if record["status"] == "finished":
             if owed := self._unpainted(plan):
                 source, device = self.source(plan), self.fabric.device
                 subject = Subject(plan, folder, source, self.labelled, self.measurement.extraction, device)

@@ -9,8 +9,10 @@ from PIL import Image
 from rich.console import Console
 
 from augstudy.core.errors import UserError
+from augstudy.core.store import read_record
 from augstudy.learn.checkpoint import load_checkpoint, save_checkpoint
 from augstudy.learn.methods.base import Context
+from augstudy.study import measurement
 from augstudy.study.check import inspect
 from augstudy.study.compose import compose, configs_folder, presets
 from augstudy.study.pipeline import Laboratory
@@ -219,3 +221,24 @@ def test_seconds_of_a_run_that_was_stopped_count_all_its_epochs(write, tmp_path)
     state["history"][0]["seconds"] = 1000.0
     save_checkpoint(folder.checkpoint, state)
     assert laboratory.run_one(plan, Reporter(Console(quiet=True)))["seconds"] > 1000
+
+
+def test_an_encoder_whose_features_are_no_numbers_fails_its_run_alone(write, tmp_path, monkeypatch):
+    study = compose(write(HERE, rows="rows:\n  - {label: one, method: random}\n"), ["seeds=[0,1]"])
+    laboratory = Laboratory(study, tmp_path / "results")
+    load = measurement.load_encoder
+
+    def broken(folder):
+        encoder = load(folder)
+        if folder.path.name == laboratory.planned[0].key:
+            next(encoder.parameters()).data.fill_(float("nan"))
+        return encoder
+
+    monkeypatch.setattr(measurement, "load_encoder", broken)
+    laboratory.run(Reporter(Console(quiet=True)))
+    first, second = (read_record(laboratory.folder.run(plan.key).record) for plan in laboratory.planned)
+    assert first["status"] == "failed"
+    assert "a feature is not finite" in first["reason"]
+    assert second["status"] == "finished"
+    assert second["evaluations"]
+    assert not laboratory.unfinished()

@@ -21,7 +21,8 @@ class Linear(FeatureProbe):
     """Multinomial logistic regression on standardised pooled features, all penalties at once.
 
     The penalty is the one with the best top-1 on a held-out part of the training images (of equals, the largest);
-    then the classifier is fitted on all of them, from what was found without that part.
+    then the classifier is fitted on all of them, from what was found without that part. `constant` is the share of
+    features, in per cent, that are the same for all training images and so left out.
 
     Args:
         penalties: candidates; the loss is the mean cross-entropy + penalty / 2 |weights|^2.
@@ -33,7 +34,7 @@ class Linear(FeatureProbe):
     transfer better?", CVPR 2019, appendix A.
     """
 
-    metrics: ClassVar[tuple[str, ...]] = ("top1", "penalty")
+    metrics: ClassVar[tuple[str, ...]] = ("top1", "penalty", "constant")
     protocol: ClassVar[str] = "fast"
     penalties: tuple[float, ...] = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 1.0)
     held_out: float = 0.1
@@ -56,6 +57,7 @@ class Linear(FeatureProbe):
             x, again = standardised(train.layers[layer], test.layers[layer])
             penalty, found = self.fit(x, train.labels, classes)
             metrics += [top1(layer, found.scores(again)[0].argmax(1), test.labels), Metric(layer, "penalty", penalty)]
+            metrics.append(Metric(layer, "constant", 100 * x.eq(0).all(0).double().mean().item()))
         return metrics
 
     def fit(self, x: Tensor, labels: Tensor, classes: int) -> tuple[float, Solution]:

@@ -17,6 +17,7 @@ __all__ = ["Caution", "cautions"]
 # "Exploring Simple Siamese Representation Learning", CVPR 2021, figure 2); a tenth of it is no longer healthy.
 COLLAPSED = 0.1
 HALF = 50.0  # per cent of crops in one cluster
+CONSTANT = 10.0  # per cent of a layer's features; a few units that are never on are usual behind a ReLU
 CUE = 5.0  # points above chance on pictures that have no up: more than the sampling error of a thousand crops
 
 # At its equilibrium BiGAN's discriminator is at chance: that is the goal, and no failure.
@@ -30,7 +31,8 @@ class Caution:
 
     Args:
         row, seed: of the run.
-        kind: "failed", "not a number", "collapse", "task too easy", "empty clusters", "shortcut" or "not learnt".
+        kind: "failed", "not a number", "collapse", "task too easy", "empty clusters", "shortcut", "constant
+            features" or "not learnt".
         words: one sentence.
     """
 
@@ -57,6 +59,7 @@ def _of_run(
 ) -> Iterator[tuple[str, str]]:
     if results.status(run) == "failed":
         yield "failed", f"{results.records[run['hash']].get('reason') or 'no reason recorded'}."
+    yield from _constant(results, run)
     for metric, values in curve.groupby("metric", sort=False)["value"]:
         if not values.map(math.isfinite).all():
             yield "not a number", f"{metric} is not finite in an epoch."
@@ -70,6 +73,16 @@ def _of_run(
         if not _is_better(entry) and metric not in _BEST_AT_CHANCE:
             chance = f"{entry['chance']:.3g}"
             yield "not learnt", f"{metric} ended at {value:.3g}, no better than chance ({chance})."
+
+
+def _constant(results: Results, run: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Layers of which the probe could not use a good part."""
+    frame = results.frame
+    mine = frame[(frame["metric"] == "constant") & (frame["label"] == run["label"]) & (frame["seed"] == run["seed"])]
+    for axis, value in run["axes"].items():
+        mine = mine[mine[axis] == value]
+    for layer, share in mine[mine["value"] > CONSTANT][["layer", "value"]].itertuples(index=False):
+        yield "constant features", f"{share:.0f} % of the features at {layer} are the same for all training images."
 
 
 def _named(metric: str, value: float, entry: dict[str, Any], facts: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from augstudy.show.costs import facts, seconds
 from augstudy.show.report.cautions import cautions
 from augstudy.show.report.plates import plates
 from augstudy.show.report.sparks import trainings
-from augstudy.show.table import measure, summary
+from augstudy.show.table import ASIDE, measure, summary
 from augstudy.show.verdicts import judge
 
 __all__ = ["told"]
@@ -56,7 +56,7 @@ def _claims(results: Results) -> dict[str, Any] | None:
 def _grids(results: Results) -> list[dict[str, Any]]:
     """A table for each probe and metric: every row of the study by its layers."""
     table = summary(results.frame)
-    table = table[table["metric"] != "penalty"]  # a choice, not a finding; table.csv has it
+    table = table[~table["metric"].isin(ASIDE)]
     pairs = list(table[["probe", "metric"]].drop_duplicates().itertuples(index=False, name=None))
     return [_grid(results, table[(table["probe"] == probe) & (table["metric"] == metric)]) for probe, metric in pairs]
 

@@ -125,3 +125,14 @@ def test_a_class_that_only_the_test_has_is_simply_wrong():
 def test_a_setting_out_of_range_is_named(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         Linear(**wrong)
+
+
+def test_features_that_never_change_are_counted_and_change_nothing():
+    train, test = data(300, 0), data(300, 1)
+    dead = [
+        Features({"conv1": torch.cat((f.layers["conv1"], torch.full((300, 20), 3.0)), 1)}, f.labels)
+        for f in (train, test)
+    ]
+    assert metric(Linear(), train, test, "constant") == 0
+    assert metric(Linear(), *dead, "constant") == pytest.approx(25)
+    assert metric(Linear(), *dead, "top1") == metric(Linear(), train, test, "top1")

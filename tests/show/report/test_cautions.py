@@ -72,3 +72,14 @@ def test_failed_runs_and_curves_that_are_no_numbers(tmp_path):
     found = cautions(load(folder))
     assert [(caution.seed, caution.kind) for caution in found] == [(0, "failed"), (1, "not a number")]
     assert found[0].words == "loss became NaN at epoch 3."
+
+
+def test_layers_of_many_constant_features_are_named_for_the_run_that_has_them(tmp_path):
+    index = study_index((("a row", "moco", "single_image"),), (0,), (0.07, 0.2))
+    records = records_of(index)
+    for share, run in zip((4.0, 40.0), index["runs"], strict=True):
+        own = records[run["hash"]]["evaluations"][-1]["metrics"]
+        own.append({"layer": "conv3", "metric": "constant", "value": share})
+    (found,) = cautions(load(write_study(StudyFolder(tmp_path), index, records)))
+    assert (found.kind, found.row) == ("constant features", "a row, temperature 0.2")
+    assert found.words == "40 % of the features at conv3 are the same for all training images."
