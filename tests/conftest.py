@@ -2,6 +2,7 @@
 
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -16,9 +17,11 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from augstudy.core import registry
 from augstudy.core.store import RunFolder
 from augstudy.data.corpus import Corpus, Source, Whole
 from augstudy.data.datasets.base import Stored
+from augstudy.learn.classifier import untrained
 from augstudy.learn.pretrain import Pretraining
 from augstudy.study.compose import compose, presets
 from augstudy.study.plan import Run, expand
@@ -87,9 +90,12 @@ def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
         key = (method, *overrides)
         if key not in known:
             path = folder / f"{method}.yaml"
-            path.write_text(f"defaults: [/study, /scale: smoke, _self_]\nrows: [{{label: one, method: {method}}}]\n")
+            row = f"{{label: one, method: {method}}}"
+            if registry.find("learn.methods", method).needs_teacher:
+                row = f"{{label: lender, method: supervised}}, {row[:-1]}, teacher: lender}}"
+            path.write_text(f"defaults: [/study, /scale: smoke, _self_]\nrows: [{row}]\n")
             small = SMALL[-1:] if method == "random" else SMALL
-            known[key] = expand(compose(path, [*small, *overrides]), presets())[0]
+            known[key] = expand(compose(path, [*small, *overrides]), presets())[-1]
         return known[key]
 
     return run
@@ -112,6 +118,7 @@ def training(run_of: Callable[..., Run], picture: Tensor, split: Stored, tmp_pat
             Fabric(accelerator="cpu", devices=1),
             CLASSES if run.data == "full" else 0,
             graphs=run.view.graphs(run.method.views),
+            teacher=partial(untrained, run.backbone, CLASSES) if run.method.needs_teacher else None,
             folder=RunFolder(tmp_path / folder),
         )
 

@@ -3,7 +3,7 @@
 results/<study>/study.yaml                 the resolved study and its list of runs
 results/<study>/runs/<hash>/run.yaml       provenance of one run
 results/<study>/runs/<hash>/checkpoint.pt  training state after the last finished epoch
-results/<study>/runs/<hash>/encoder.safetensors, encoder.json
+results/<study>/runs/<hash>/encoder.safetensors, encoder.json, and head.safetensors of a run that tells classes
 results/<study>/runs/<hash>/metrics.csv    training curve
 results/<study>/runs/<hash>/features/      features of every layer, so that a new probe reads no image again
 results/<study>/runs/<hash>/filters.npy, crops.npy, pictures/, galleries/    what figures show
@@ -159,6 +159,10 @@ class RunFolder:
     @property
     def card(self) -> Path:
         return self.path / "encoder.json"
+
+    @property
+    def head(self) -> Path:
+        return self.path / "head.safetensors"
 
     @property
     def metrics(self) -> Path:

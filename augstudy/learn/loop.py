@@ -17,6 +17,7 @@ from augstudy.core.transfer import sent
 from augstudy.data.blank import blank
 from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Backbone, Encoder, signed
+from augstudy.learn.classifier import Classifier
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 
 __all__ = ["Compute", "Loop", "Report"]
@@ -60,6 +61,7 @@ class Loop:
         classes: labels of the source, 0 without.
         compute: memory format and compiler.
         graphs: how each view is made, where not all are made by `graph`, or there are more than `method.views`.
+        teacher: loads the classifier that a method with `needs_teacher` learns from.
     """
 
     method: Method
@@ -72,12 +74,20 @@ class Loop:
     classes: int = 0
     compute: Compute = field(default_factory=Compute)
     graphs: tuple[Graph, ...] = ()
+    teacher: Callable[[], Classifier] | None = None
+
+    def context(self) -> Context:
+        """What the method is told; its teacher, if it has one, is loaded for it."""
+        if self.teacher is None:
+            return Context(self.seed, self.size, len(self.source), self.classes)
+        teacher = self.teacher().to(self.fabric.device).to(memory_format=self.compute.memory_format).eval()
+        return Context(self.seed, self.size, len(self.source), teacher.classes, teacher)
 
     def make(self) -> tuple[Modules, dict[str, torch.optim.Optimizer]]:
         """Networks whose first weights depend on the seed alone: every method starts from the same encoder."""
         with rng.torch_seeded(self.seed, "weights/encoder"):
             encoder = self.backbone.encoder()
-        context = Context(self.seed, self.size, len(self.source), self.classes)
+        context = self.context()
         with rng.torch_seeded(self.seed, "weights/heads"):
             modules = self.method.modules(encoder, context)
         modules.to(self.fabric.device).to(memory_format=self.compute.memory_format)

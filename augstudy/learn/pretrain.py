@@ -12,6 +12,7 @@ from augstudy.core.errors import Diverged, UserError
 from augstudy.core.store import RunFolder, save_array, write_text
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import first_line, load_checkpoint, save_checkpoint
+from augstudy.learn.classifier import save_head
 from augstudy.learn.loggers import Log, Loggers
 from augstudy.learn.loop import Loop, Report
 from augstudy.learn.methods.base import Diagnostic, Modules
@@ -57,6 +58,8 @@ class Pretraining(Loop):
         if state["history"]:  # again, for a run that was killed between its last checkpoint and this file
             write_text(self.folder.metrics, as_csv(state["history"]))
             self._save_pictures(modules.eval())
+        if head := modules.classifier():
+            save_head(self.folder, head)
         return modules.encoder.eval(), [Diagnostic(**d) for d in state["found"]]
 
     def _advance(

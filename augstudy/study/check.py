@@ -90,4 +90,4 @@ def _seconds(laboratory: Laboratory, plans: list[Planned], budget: float) -> flo
     run = plans[0].run
     if not run.method.trains or not run.method.epochs:
         return 0.0
-    return len(plans) * training_seconds(laboratory.training(plans[0]), budget)
+    return len(plans) * training_seconds(laboratory.training(plans[0], rehearsed=True), budget)

@@ -1,11 +1,12 @@
 """What is measured of every finished encoder, and which of it a record still lacks."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from augstudy.core import registry
 from augstudy.core.build import build
@@ -17,9 +18,12 @@ from augstudy.evaluate.labels import check_labels, overlap
 from augstudy.evaluate.probes.base import EncoderProbe, FeatureProbe, Metric, Probe, Subject
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import load_encoder
+from augstudy.learn.classifier import Classifier, load_head
 from augstudy.study.plan import Run, Study
 
 __all__ = ["Measurement"]
+
+Lender = Callable[[], Classifier] | None
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,13 @@ class Measurement:
         return {name: probe for name, probe in self.probes.items() if self.key(name, data) not in done}
 
     def missing(
-        self, record: dict[str, Any], folder: RunFolder, data: Labelled, device: torch.device
+        self, record: dict[str, Any], folder: RunFolder, data: Labelled, device: torch.device, teacher: Lender = None
     ) -> list[dict[str, Any]]:
-        """The evaluations that a record lacks, measured on the run's encoder."""
+        """The evaluations that a record lacks, measured on the run's encoder; `teacher` loads who taught it."""
         wanted = self.lacking(record, data)
         if not wanted:
             return []
-        found = self.by(wanted, load_encoder(folder), data, device, folder.features)
+        found = self.by(wanted, load_encoder(folder), data, device, folder.features, load_head(folder), teacher)
         return [
             {
                 "probe": name,
@@ -87,7 +91,14 @@ class Measurement:
         ]
 
     def by(
-        self, probes: dict[str, Probe], encoder: Encoder, data: Labelled, device: torch.device, features: Path | None
+        self,
+        probes: dict[str, Probe],
+        encoder: Encoder,
+        data: Labelled,
+        device: torch.device,
+        features: Path | None,
+        head: nn.Linear | None = None,
+        teacher: Lender = None,
     ) -> dict[str, list[Metric]]:
         """What these probes find; features are read once, for all that need no more, and kept in a folder if given."""
         found, read = {}, None
@@ -96,7 +107,7 @@ class Measurement:
                 read = read or self.extraction(encoder, data, device, features)
                 found[name] = probe(*read)
             elif isinstance(probe, EncoderProbe):
-                found[name] = probe(Subject(encoder, data, self.extraction, device))
+                found[name] = probe(Subject(encoder, data, self.extraction, device, head, teacher))
         return found
 
     def main(self, record: dict[str, Any], data: Labelled) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from augstudy.data.device import device_for
 from augstudy.data.images import ImageUsed, load_image
 from augstudy.evaluate.monitor import Monitor, Watch
 from augstudy.learn.checkpoint import save_encoder, spent
+from augstudy.learn.classifier import Classifier, untrained
 from augstudy.learn.loggers import Loggers
 from augstudy.learn.loop import Compute
 from augstudy.learn.pretrain import Pretraining
@@ -33,8 +34,9 @@ from augstudy.study.pictures import Pictures, Subject, save_first_pictures
 from augstudy.study.plan import Study, expand
 from augstudy.study.progress import Reporter, Told
 from augstudy.study.regimes import Image
-from augstudy.study.stock import Planned, Stock
-from augstudy.study.trial import check_reach, try_networks
+from augstudy.study.stock import Planned, Stock, taught_by
+from augstudy.study.teachers import Elsewhere
+from augstudy.study.trial import check_reach, try_networks, try_teacher
 
 __all__ = ["Laboratory"]
 
@@ -75,6 +77,7 @@ class Laboratory:
         for run in self.runs:
             if run.seed == study.seeds[0]:
                 try_networks(run)
+                try_teacher(run)
                 if run.method.trains and run.view.reach:
                     check_reach(run, self.stock.sizes(run))
                 if self.information.covers(run) and run.data == "full":
@@ -151,7 +154,7 @@ class Laboratory:
     def _attempt(self, plan: Planned, place: str, reporter: Told) -> bool:
         """Make a run, unless another process is making it or has made it."""
         with holding(self.folder.run(plan.key).lock) as mine:
-            if not mine or self._finished(plan):
+            if not mine or self._finished(plan) or self._waits(plan):
                 return False
             reporter.begin(f"{place} {plan.run.label}, seed {plan.run.seed}", plan.run.place)
             record = self.run_one(plan, reporter)
@@ -179,15 +182,15 @@ class Laboratory:
         folder = self.folder.run(plan.key)
         record = read_record(folder.record) if folder.record.exists() else self._train(plan, folder, reporter)
         if record["status"] == "finished":
+            teacher, device = self.teacher(plan), self.fabric.device
             try:
-                record["evaluations"] += self.measurement.missing(record, folder, self.labelled, self.fabric.device)
+                record["evaluations"] += self.measurement.missing(record, folder, self.labelled, device, teacher)
             except Unprobable as error:
                 record |= {"status": "failed", "reason": error.what}
             write_json(folder.record, record)
         if record["status"] == "finished":
             if owed := self._unpainted(plan):
-                source, device = self.source(plan), self.fabric.device
-                subject = Subject(plan, folder, source, self.labelled, self.measurement.extraction, device)
+                subject = Subject(plan, folder, self.source(plan), self.labelled, self.measurement.extraction, device)
                 self.pictures.make(owed, subject)
             if self.information.lacking(record, plan.run):
                 record["evaluations"] += self.information.missing(record, plan.run, self.training(plan))
@@ -214,8 +217,12 @@ class Laboratory:
         pretext = [asdict(d) for d in found]
         return record | {"seconds": seconds, "layers": encoder.names, "pretext": pretext, "evaluations": []}
 
-    def training(self, plan: Planned) -> Pretraining:
-        """The training of this run's encoder, not begun yet."""
+    def training(self, plan: Planned, rehearsed: bool = False) -> Pretraining:
+        """The training of this run's encoder, not begun yet.
+
+        Args:
+            rehearsed: only some steps will be timed, so that one may learn from a teacher who knows nothing yet.
+        """
         run, view, folder = plan.run, plan.run.view, self.folder.run(plan.key)
         return Pretraining(
             method=run.method,
@@ -223,6 +230,7 @@ class Laboratory:
             source=self.source(plan),
             graph=view.graph(),
             graphs=view.graphs(run.method.views),
+            teacher=self.teacher(plan, rehearsed),
             size=view.size,
             seed=run.seed,
             fabric=self.fabric,
@@ -233,9 +241,29 @@ class Laboratory:
             loggers=replace(self.loggers, run=f"{run.row}, seed {run.seed}"),
         )
 
+    def teacher(self, plan: Planned, rehearsed: bool = False) -> Callable[[], Classifier] | None:
+        """What loads the classifier that a run learns from.
+
+        Args:
+            rehearsed: an untrained one stands in for a row of this study.
+        """
+        teacher = plan.teacher
+        if isinstance(teacher, Elsewhere):
+            return teacher.load
+        if teacher is None:
+            return None
+        if rehearsed:
+            return partial(untrained, teacher.run.backbone, len(self.labelled.classes))
+        return partial(taught_by, teacher, self.folder.run(teacher.key))
+
     def source(self, plan: Planned) -> Source:
         """What this run trains on."""
         return self.stock.source(plan, self.fabric.device)
+
+    def _waits(self, plan: Planned) -> bool:
+        """Whether a run cannot begin yet, for its teacher is still to be trained."""
+        teacher = plan.teacher
+        return isinstance(teacher, Planned) and not self.folder.run(teacher.key).record.exists()
 
     def _finished(self, plan: Planned) -> bool:
         path = self.folder.run(plan.key).record

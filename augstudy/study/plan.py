@@ -14,7 +14,19 @@ from augstudy.learn.backbones.base import Backbone
 from augstudy.learn.methods.base import Method
 from augstudy.study.grid import check_lists, distinct, grid
 from augstudy.study.regimes import CROPPED, Data, Full, Image, Images, regime
-from augstudy.study.sections import SECTIONS, STANDARD, as_sections, check_keys, check_methods, family, named, view_of
+from augstudy.study.sections import (
+    SECTIONS,
+    STANDARD,
+    as_sections,
+    check_keys,
+    check_methods,
+    family,
+    for_all_rows,
+    named,
+    network,
+    view_of,
+)
+from augstudy.study.teachers import Elsewhere, appointed, said
 
 __all__ = ["Run", "Study", "expand"]
 
@@ -96,6 +108,7 @@ class Run:
         image: its image, for "single_image".
         images: which ones, for "images".
         full: how many, for "full".
+        teacher: of a student: the run that teaches it, or a checkpoint.
         seed: repetition.
         axes: sweep key -> value.
     """
@@ -114,6 +127,7 @@ class Run:
     axes: dict[str, Any]
     images: Images | None = None
     full: Full = field(default_factory=Full)
+    teacher: "Run | Elsewhere | None" = None
 
     @property
     def place(self) -> str:
@@ -130,8 +144,9 @@ class Run:
         """Whether it is trained on a corpus of crops."""
         return self.data in CROPPED
 
-    def identity(self, content: str, precision: str) -> dict[str, Any]:
-        """What the encoder depends on; `content` names the pixels. Labels, probes and figures are not in it."""
+    def identity(self, content: str, precision: str, teacher: str = "") -> dict[str, Any]:
+        """What the encoder depends on; `content` names the pixels, `teacher` who teaches it. Labels, probes and figures
+        are not in it."""
         facts: dict[str, Any] = {
             "method": [self.method_name, asdict(self.method)],
             "backbone": [self.backbone_name, asdict(self.backbone)],
@@ -145,7 +160,7 @@ class Run:
             facts["corpus"] = asdict(self.recipe)
         if self.data == "full" and self.full.count:  # all of them go unnamed, as before there was a choice
             facts["full"] = asdict(self.full)
-        return facts
+        return facts | ({"teacher": teacher} if teacher else {})
 
 
 def expand(study: Study, presets: Mapping[str, Mapping[str, Any]]) -> list[Run]:
@@ -169,12 +184,13 @@ def _expanded(study: Study, presets: Mapping[str, Mapping[str, Any]]) -> list[Ru
     rows = [_Row.of(row, number, study) for number, row in enumerate(study.rows)]
     families = {name for row in rows for name in row.families}
     check_keys([*study.sweep, *study.overrides], {row.method for row in rows}, families)
-    runs = []
+    runs: list[Run] = []
     for row in rows:
         points = grid({key: values for key, values in study.sweep.items() if row.takes(key)})
         built = [Run(**row.build(study, presets, axes), seed=study.seeds[0], axes=axes) for axes in points]
         kept = distinct(points, [digest(run.identity(repr(run.image), study.precision)) for run in built])
-        runs += [replace(built[number], seed=seed, axes=axes) for number, axes in kept for seed in study.seeds]
+        new = [replace(built[number], seed=seed, axes=axes) for number, axes in kept for seed in study.seeds]
+        runs += [replace(run, teacher=appointed(row.teacher, run, runs, row.where)) for run in new]
     return runs
 
 
@@ -187,13 +203,13 @@ def _to_blame(what: str, study: Study, presets: Mapping[str, Mapping[str, Any]])
 
 
 def _guilty(name: str, study: Study, presets: Mapping[str, Mapping[str, Any]]) -> str | None:
-    said: Mapping[str, Any] = getattr(study, name)
+    values: Mapping[str, Any] = getattr(study, name)
 
     def attempt(keys: Sequence[str]) -> list[Run]:
-        some: dict[str, Any] = {name: {key: said[key] for key in keys}}
+        some: dict[str, Any] = {name: {key: values[key] for key in keys}}
         return _expanded(replace(study, **some), presets)
 
-    return culprit(list(said), attempt)
+    return culprit(list(values), attempt)
 
 
 @dataclass(frozen=True)
@@ -208,11 +224,12 @@ class _Row:
     images: Images | None
     sections: dict[str, dict[str, Any]]
     families: tuple[str, ...]  # of views: one, unless the study sweeps over them
+    teacher: str | Elsewhere | None
 
     @classmethod
     def of(cls, row: dict[str, Any], number: int, study: Study) -> "_Row":
         where = f"rows[{number}]"
-        known = ("label", "data", "image", *SECTIONS)
+        known = ("label", "data", "image", "teacher", *SECTIONS)
         for key in row:
             if key not in known:
                 raise UserError(f"{where}: unknown key {key!r}", nearest(str(key), known))
@@ -233,7 +250,8 @@ class _Row:
         late = study.sweep.get("view.name") or [study.overrides.get("view.name")]
         layers = [{"view": study.view}, study.methods.get(name, {}), sections]
         families = late if late[0] else [view_of(layers, where)[0]]
-        return cls(where, row["label"], name, data, image, images, sections, tuple(families))
+        teacher = said(row.get("teacher"), method, name, where)
+        return cls(where, row["label"], name, data, image, images, sections, tuple(families), teacher)
 
     def takes(self, key: str, at: Mapping[str, Any] | None = None) -> bool:
         """Whether a dotted key such as `method.temperature` is a setting of this row, `at` a point of the sweep."""
@@ -256,9 +274,9 @@ class _Row:
     ) -> dict[str, Any]:
         """The parts of this row's runs at one point of the sweep."""
         own = study.methods.get(self.method, {})
-        layers = [presets.get(self.method, {}), asdict_sections(study, self.takes), own, self.sections]
-        said = {**study.overrides, **chosen}
-        late = as_sections({k: v for k, v in said.items() if self.takes(k, said)})
+        layers = [presets.get(self.method, {}), for_all_rows(study, self.takes), own, self.sections]
+        typed = {**study.overrides, **chosen}
+        late = as_sections({k: v for k, v in typed.items() if self.takes(k, typed)})
         merged = {
             name: {k: v for layer in [*layers, late] for k, v in layer.get(name, {}).items()} for name in SECTIONS
         }
@@ -270,7 +288,7 @@ class _Row:
             "method_name": self.method,
             "method": build(registry.find("learn.methods", self.method), merged["method"], f"{self.where}: method"),
             "backbone_name": backbone,
-            "backbone": build(self._backbone(backbone), merged["backbone"], f"{self.where}: backbone"),
+            "backbone": build(network(backbone, self.where), merged["backbone"], f"{self.where}: backbone"),
             "view_name": view_name,
             "view": build(family(view_name, self.where), view, f"{self.where}: view"),
             "recipe": build(Recipe, merged["corpus"], f"{self.where}: corpus"),
@@ -279,18 +297,3 @@ class _Row:
             "images": self.images,
             "full": build(Full, study.full, "full"),
         }
-
-    def _backbone(self, name: str) -> type:
-        try:
-            found: type = registry.find("learn.backbones", name)
-            return found
-        except UserError as error:
-            raise error.at(f"{self.where}: backbone") from None
-
-
-def asdict_sections(study: Study, takes: Any) -> dict[str, dict[str, Any]]:
-    """The study's sections for all rows; of `method`, what this row's method has."""
-    return {
-        name: {k: v for k, v in getattr(study, name).items() if name != "method" or takes(f"method.{k}")}
-        for name in SECTIONS
-    }

@@ -1,6 +1,6 @@
 """Sections: the parts of a run that a study, a row, a sweep or the command line may set."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from augstudy.augment.views.base import View
@@ -8,10 +8,22 @@ from augstudy.core import registry
 from augstudy.core.build import settings
 from augstudy.core.errors import UserError, nearest
 from augstudy.data.corpus import Recipe
+from augstudy.learn.backbones.base import Backbone
 from augstudy.learn.methods.base import Method
 from augstudy.study.regimes import Image
 
-__all__ = ["SECTIONS", "STANDARD", "as_sections", "check_keys", "check_methods", "family", "named", "view_of"]
+__all__ = [
+    "SECTIONS",
+    "STANDARD",
+    "as_sections",
+    "check_keys",
+    "check_methods",
+    "family",
+    "for_all_rows",
+    "named",
+    "network",
+    "view_of",
+]
 
 SECTIONS = ("method", "backbone", "view", "corpus")
 STANDARD = "standard"  # the view family of a study that names none
@@ -42,6 +54,23 @@ def family(name: str, where: str) -> type[View]:
         return found
     except UserError as error:
         raise error.at(f"{where}: view") from None
+
+
+def network(name: str, where: str) -> type[Backbone]:
+    """The backbone of this name. Raises UserError, `where` before it, when there is none."""
+    try:
+        found: type[Backbone] = registry.find("learn.backbones", name)
+        return found
+    except UserError as error:
+        raise error.at(f"{where}: backbone") from None
+
+
+def for_all_rows(study: object, takes: Callable[[str], bool]) -> dict[str, dict[str, Any]]:
+    """A study's sections for all rows; of `method`, what a row's method has."""
+    return {
+        name: {k: v for k, v in getattr(study, name).items() if name != "method" or takes(f"method.{k}")}
+        for name in SECTIONS
+    }
 
 
 def view_of(layers: Sequence[Mapping[str, Any]], where: str) -> tuple[str, dict[str, Any]]:

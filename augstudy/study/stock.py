@@ -9,16 +9,18 @@ import torch
 
 from augstudy.core import registry
 from augstudy.core.build import settings
-from augstudy.core.errors import UserError
-from augstudy.core.store import digest
+from augstudy.core.errors import Diverged, UserError
+from augstudy.core.store import RunFolder, digest, read_record
 from augstudy.data.corpus import Corpus, Source, Whole
 from augstudy.data.datasets.base import Labelled, load
 from augstudy.data.drawn import Drawn, from_folder, from_split
 from augstudy.data.images import ImageUsed, find_image, load_image, size_of
+from augstudy.learn.classifier import Classifier, load_classifier
 from augstudy.study.plan import Run, Study
 from augstudy.study.regimes import Image, Images
+from augstudy.study.teachers import Elsewhere
 
-__all__ = ["Planned", "Stock"]
+__all__ = ["Planned", "Stock", "taught_by"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Planned:
     key: str
     image: ImageUsed | None
     drawn: Drawn | None = None
+    teacher: "Planned | Elsewhere | None" = None
 
     @property
     def pictures(self) -> str:
@@ -40,6 +43,19 @@ class Planned:
         """What a reader of its numbers must know of its corpus, in a sentence; "" where there is nothing."""
         unseen = self.drawn.unseen(self.run.recipe.count) if self.drawn else ""
         return f"{self.run.row}: {unseen}." if unseen else ""
+
+
+def taught_by(teacher: Planned, folder: RunFolder) -> Classifier:
+    """The classifier that a finished run of this study left.
+
+    Raises:
+        Diverged: the run failed, so whoever is to learn from it fails too.
+        UserError: its files are gone or damaged.
+    """
+    record = read_record(folder.record)
+    if record["status"] == "failed":
+        raise Diverged(f"its teacher failed, {teacher.run.row}, seed {teacher.run.seed}: {record['reason']}")
+    return load_classifier(folder)
 
 
 class Stock:
@@ -118,7 +134,9 @@ class Stock:
         image, drawn = self.image(run), self.drawn(run)
         found = image.content if image else drawn.content if drawn else ""
         content = f"shuffled {self.labelled.fingerprint}" if run.data == "full" else found
-        return Planned(run, digest(run.identity(content, self.study.precision)), image, drawn)
+        teacher = self.plan(run.teacher) if isinstance(run.teacher, Run) else run.teacher
+        identity = run.identity(content, self.study.precision, teacher.key if teacher else "")
+        return Planned(run, digest(identity), image, drawn, teacher)
 
     def source(self, plan: Planned, device: torch.device) -> Source:
         """What a run trains on."""

@@ -11,8 +11,9 @@ from augstudy.learn.backbones.base import Backbone
 from augstudy.learn.methods.base import Context
 from augstudy.learn.sided import TwoSided, network
 from augstudy.study.plan import Run
+from augstudy.study.teachers import Elsewhere
 
-__all__ = ["check_reach", "try_networks"]
+__all__ = ["check_reach", "try_networks", "try_teacher"]
 
 
 def try_networks(run: Run) -> None:
@@ -48,6 +49,19 @@ def try_view(backbone: Backbone, size: int, channels: tuple[int, ...]) -> None:
     sides = encoder.pair if isinstance(encoder, TwoSided) else (encoder,)
     for side, count in zip(sides, channels, strict=False):  # one encoder takes either view
         side(torch.empty(2, count, size, size))
+
+
+def try_teacher(run: Run) -> None:
+    """Load a teacher that no row of the study trains.
+
+    Raises:
+        UserError: it cannot be had, or is no classifier.
+    """
+    if isinstance(run.teacher, Elsewhere):
+        try:
+            run.teacher.load()
+        except UserError as error:
+            raise error.at(f"row {run.label!r}: teacher") from None
 
 
 def check_pairs(run: Run, where: str) -> None:

@@ -142,14 +142,22 @@ def test_state_dict_holds_all_the_state(name, training):
     state = {key: value.clone() for key, value in modules.state_dict().items()}
     with torch.random.fork_rng():
         torch.manual_seed(99)
-        again = pretraining.method.modules(
-            pretraining.backbone.encoder(),
-            Context(pretraining.seed, pretraining.size, len(pretraining.source), pretraining.classes),
-        )
+        again = pretraining.method.modules(pretraining.backbone.encoder(), pretraining.context())
     again.load_state_dict(state)
     assert fingerprint(again) == fingerprint(modules)
     values = [[d.value for d in pretraining._judge(m)] for m in (again, modules)]
     assert values[0] == pytest.approx(values[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_method_that_classifies_hands_over_its_head_and_no_other_does(name, training):
+    pretraining = training(name)
+    modules, _ = pretraining.make()
+    head = modules.classifier()
+    assert (head is not None) == pretraining.method.classifies
+    if head is not None:
+        assert head.in_features == modules.encoder.width()
+        assert {id(p) for p in head.parameters()} <= {id(p) for p in trainable(modules).values()}
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -12,11 +13,17 @@ from augstudy.evaluate.features import Extraction, Features
 from augstudy.evaluate.probes.base import EncoderProbe, FeatureProbe, Probe, Subject
 from augstudy.learn.backbones.base import fingerprint
 from augstudy.learn.backbones.conv4 import Conv4
+from augstudy.learn.classifier import untrained
 
 KINDS = {name: registry.find("evaluate.probes", name) for name in registry.names("evaluate.probes")}
 PROBES = [name for name, kind in KINDS.items() if issubclass(kind, FeatureProbe)]
 TRAINERS = [name for name, kind in KINDS.items() if issubclass(kind, EncoderProbe)]
-LIGHT = {"low_label": {"percents": (10.0, 100.0), "draws": 1}}  # settings that make the default suite quick
+# Settings that make the default suite quick.
+LIGHT = {
+    "low_label": {"percents": (10.0, 100.0), "draws": 1},
+    "finetune": {"epochs": 2, "batch_size": 16},
+    "linear_paper": {"epochs": 2, "batch_size": 16},
+}
 WITHOUT_TOP1 = {"low_label", "svm_low_shot"}  # they measure it at several numbers of labels
 LAYERS = ("conv1", "conv2")
 
@@ -41,14 +48,16 @@ def probe(request):
 
 @pytest.fixture(params=TRAINERS)
 def trainer(request):
-    return KINDS[request.param](epochs=2, batch_size=16)
+    return KINDS[request.param](**LIGHT.get(request.param, {}))
 
 
 @pytest.fixture(scope="module")
 def subject(split):
     torch.manual_seed(0)
     data = Labelled("toy", split, Stored(split.pixels[:9], split.labels[:9]), ("a", "b", "c"), "", "0")
-    return Subject(Conv4(width=0.125).encoder(), data, Extraction(calibrate=20), torch.device("cpu"))
+    student = untrained(Conv4(width=0.125), 3)
+    extraction, teacher = Extraction(calibrate=20), partial(untrained, Conv4(width=0.25), 3)
+    return Subject(student.encoder, data, extraction, torch.device("cpu"), student.head, teacher)
 
 
 def test_is_a_probe_without_state(probe):
@@ -132,5 +141,6 @@ def test_a_probe_that_trains_leaves_the_encoder_as_it_was_and_finds_the_same_aga
     assert subject.encoder.training == mode
     assert all(p.grad is None and p.requires_grad for p in subject.encoder.parameters())
     assert {m.metric for m in found} == set(trainer.measures())
-    assert [m.layer for m in found] == [name for name in subject.encoder.names if name in {m.layer for m in found}]
+    seen = list(dict.fromkeys(m.layer for m in found))
+    assert seen == [name for name in subject.encoder.names if name in seen]
     assert trainer(subject) == found

@@ -24,6 +24,7 @@ OWN = {
     "deepcluster_v2": [
         f"method.prototypes=[{CLUSTERS},{CLUSTERS}]", "method.dim=64", "method.epochs=4", *ADAMW, "method.lr=0.001",
     ],
+    "distillation": ["method.epochs=4", *ADAMW],
     "moco": ["method.queue=1024", "method.dim=64", "method.head_norm=true", "method.symmetric=true", *ADAMW],
     "rotnet": ["method.epochs=2", *ADAMW],
     "supervised": ["method.epochs=20", "method.batch_size=16", *ADAMW],
@@ -67,6 +68,13 @@ def test_moco_learns(trained):
     _, found, _ = trained("moco")
     assert found["top-1 of the positive"].value > 8 * found["top-1 of the positive"].chance
     assert found["task too easy"].value == 0
+
+
+def test_distillation_learns(trained):
+    """Takes half of what there is to know of the teacher's classes: here those of a network with its first weights."""
+    _, found, _ = trained("distillation")
+    gap = found["divergence from the teacher"]
+    assert gap.value < gap.chance / 2
 
 
 def test_deepcluster_learns(trained):

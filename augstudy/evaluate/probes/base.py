@@ -1,16 +1,18 @@
 """What a probe is: settings as fields, features or an encoder in, metrics out, no other state."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from augstudy.data.datasets.base import Labelled
 from augstudy.evaluate.features import Extraction, Features
 from augstudy.evaluate.scores import bootstrap
 from augstudy.learn.backbones.base import Encoder, fingerprint
+from augstudy.learn.classifier import Classifier
 
 __all__ = ["EncoderProbe", "FeatureProbe", "Metric", "Probe", "Subject", "top1"]
 
@@ -48,12 +50,16 @@ class Subject:
         data: the labelled set.
         extraction: which of its images are used, and on how many batch norm statistics are re-estimated.
         device: where to work.
+        head: what tells classes from the encoder's `embed`, of a run that trained such a thing.
+        teacher: loads the classifier that the encoder was taught by, if it was.
     """
 
     encoder: Encoder
     data: Labelled
     extraction: Extraction
     device: torch.device
+    head: nn.Linear | None = None
+    teacher: Callable[[], Classifier] | None = None
 
 
 @dataclass(frozen=True)

@@ -47,13 +47,16 @@ class Context:
         seed: keys whatever the method draws.
         size: side of a view in pixels.
         count: crops in the source.
-        classes: labels of the source, 0 without.
+        classes: labels of the source, 0 without; of a student, those of its teacher.
+        teacher: pixels in [-1, 1] -> logits, in eval mode, for a method that `needs_teacher`; None where networks are
+            only built, not trained.
     """
 
     seed: int
     size: int
     count: int
     classes: int = 0
+    teacher: nn.Module | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,10 @@ class Modules(nn.Module, ABC):
         """The networks that embed the first and the second view."""
         return self.encoder, self.encoder
 
+    def classifier(self) -> nn.Linear | None:
+        """What tells classes from the encoder's `embed`, of a method that `classifies`; it is kept with the encoder."""
+        return None
+
     def pictures(self, batch: Batch) -> dict[str, Tensor]:
         """What there is to see after training, by name: (n, 3, h, w), pixels in [-1, 1], from held-out crops."""
         return {}
@@ -153,6 +160,8 @@ class Method(ABC):
     multicrop: ClassVar[bool] = False  # trains on further views too, whatever their number and size
     trains: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = False
+    needs_teacher: ClassVar[bool] = False  # learns what a classifier says of its views
+    classifies: ClassVar[bool] = False  # trains a classifier along with the encoder
     contrasts: ClassVar[bool] = False  # compares two views of a crop, so that their shared information can be told
     two_encoders: ClassVar[bool] = False  # can train an encoder a view, where the two are not of one kind
     needs_blank: ClassVar[bool] = False  # is judged on blank pictures too

@@ -27,6 +27,9 @@ class SupervisedModules(Modules):
         logits = passes(lambda x: self.head(self.encoder.embed(x)), batch.views)
         return torch.stack([cross_entropy(view, batch.labels) for view in logits]).mean()
 
+    def classifier(self) -> nn.Linear:
+        return self.head
+
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         logits = self.head(self.encoder.embed(batch.views[0]))
         top1 = 100 * logits.argmax(1).eq(batch.labels).float().mean().item()
@@ -43,6 +46,7 @@ class Supervised(Method):
     nesterov: bool = True
     needs_labels: ClassVar[bool] = True
     multicrop: ClassVar[bool] = True
+    classifies: ClassVar[bool] = True
 
     def modules(self, encoder: Encoder, context: Context) -> SupervisedModules:
         return SupervisedModules(encoder, context.classes)
