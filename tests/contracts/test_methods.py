@@ -198,7 +198,8 @@ class Unasked(TorchDispatchMode):
 @pytest.mark.parametrize("optimizer", ["sgd", "lars", "adam", "adamw"])
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_step_asks_the_device_for_no_number(name, optimizer, training):
-    pretraining, modules, optimizers, batch = prepared(training, name, f"method.optimizer={optimizer}")
+    decay = "method.weight_decay=1e-6"  # lars scales no step without
+    pretraining, modules, optimizers, batch = prepared(training, name, f"method.optimizer={optimizer}", decay)
     pretraining._step(batch, modules, optimizers)  # optimisers make their state
     with Unasked(optimizers):
         pretraining._step(batch, modules, optimizers)
