@@ -20,11 +20,15 @@ ADAMW = ["method.optimizer=adamw", "method.lr=0.003", "method.warmup=0.05", "met
 CLUSTERS = 50
 OWN = {
     "bigan": ["method.epochs=9", "method.batch_size=32", "view.scale=[1,1]"],
+    "colorization": ["method.epochs=6", "view.scale=[0.5,1]", *ADAMW],
+    "context_encoder": ["method.epochs=6", "view.scale=[1,1]", "method.decoder_width=32"],
+    "context_prediction": ["method.epochs=4", "method.color=keep", "method.hidden=128", "view.scale=[1,1]", *ADAMW],
     "deepcluster": [f"method.clusters={CLUSTERS}", "method.head_lr=2", "method.epochs=3", *ADAMW],
     "deepcluster_v2": [
         f"method.prototypes=[{CLUSTERS},{CLUSTERS}]", "method.dim=64", "method.epochs=4", *ADAMW, "method.lr=0.001",
     ],
     "distillation": ["method.epochs=4", *ADAMW],
+    "jigsaw": ["method.epochs=4", "method.deals=8", "method.hidden=128", "view.scale=[1,1]", *ADAMW],
     "moco": ["method.queue=1024", "method.dim=64", "method.head_norm=true", "method.symmetric=true", *ADAMW],
     "rotnet": ["method.epochs=2", *ADAMW],
     "supervised": ["method.epochs=20", "method.batch_size=16", *ADAMW],
@@ -61,6 +65,32 @@ def test_rotnet_learns(trained):
     _, found, _ = trained("rotnet")
     assert found["rotation accuracy"].value > 25 + 10
     assert found["rotation accuracy on noise"].value < 25 + 5
+
+
+def test_context_prediction_learns(trained):
+    """6 points over chance; the noise stays within 3 of it."""
+    _, found, _ = trained("context_prediction")
+    assert found["position accuracy"].value > 12.5 + 6
+    assert found["position accuracy on noise"].value < 12.5 + 3
+
+
+def test_jigsaw_learns(trained):
+    """Half as often again as chance names the right one of ten orders; the noise stays within 3 points of it."""
+    _, found, _ = trained("jigsaw")
+    assert found["order accuracy"].value > 15
+    assert found["order accuracy on noise"].value < 10 + 3
+
+
+def test_colorization_learns(trained):
+    """Beats the best constant answer by 0.1 nats."""
+    _, found, _ = trained("colorization")
+    assert found["cross-entropy of colours"].value < found["cross-entropy of colours"].chance - 0.1
+
+
+def test_context_encoder_learns(trained):
+    """Half the error of the mean colour around the hole."""
+    _, found, _ = trained("context_encoder")
+    assert found["squared error in the hole"].value < 0.5 * found["squared error in the hole"].chance
 
 
 def test_moco_learns(trained):
