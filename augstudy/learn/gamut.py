@@ -18,7 +18,7 @@ LATTICE = 65  # levels of each channel at which sRGB is looked at; twice as many
 def bins() -> Tensor:
     """Centres of all squares of the ab plane, multiples of 10, that hold a colour of sRGB: (Q, 2).
 
-    These are 261. The released `pts_in_hull.npy` has 313, among them places such as (-90, 50) that no colour comes near.
+    These are 261. The released `pts_in_hull.npy` has 313, some, such as (-90, 50), where no colour comes near.
 
     Source: Zhang, Isola, Efros, ECCV 2016, section 2.1.
     """
