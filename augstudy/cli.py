@@ -1,6 +1,7 @@
 """The command line: every command of `commands/` under one name, and errors in two lines."""
 
 import sys
+from contextlib import AbstractContextManager
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 
 from augstudy.commands.base import complain
 from augstudy.core.errors import UserError, on_disk
+from augstudy.core.progress import Step, shown_by
 
 __all__ = ["main"]
 
@@ -64,8 +66,18 @@ def options(
     """What do augmentations teach a self-supervised vision network?"""
 
 
+def meter(what: str) -> AbstractContextManager[Step]:
+    """How far long work has come, on the standard error."""
+    from rich.console import Console
+
+    from augstudy.study.progress import Meter
+
+    return Meter(Console(stderr=True), what)
+
+
 def main() -> None:
     """Entry point: an error meant for the user is two lines and exit code 2."""
+    shown_by(meter)
     try:
         app()
     except (UserError, OSError) as caught:

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from augstudy.core import rng
-from augstudy.core.errors import UserError
+from augstudy.core.errors import UserError, printable
 from augstudy.core.store import digest
 from augstudy.data.catalogue import sha256_of
 from augstudy.data.datasets.base import Labelled, Split
-from augstudy.data.datasets.folder import image_files
-from augstudy.data.images import content_of
+from augstudy.data.images import MIN_SIDE, content_of
+from augstudy.data.paths import image_files
+from augstudy.data.preflight import files_of, sound
 
 __all__ = ["Drawn", "Part", "from_folder", "from_split"]
 
@@ -54,6 +56,7 @@ class Drawn:
         origin: the set, for tables.
         total: images in it.
         content: names the pixels.
+        skipped: what is wrong with each image that was drawn but left out, a line each.
     """
 
     images: Split | Sequence[Path]
@@ -61,11 +64,12 @@ class Drawn:
     origin: str
     total: int
     content: str
+    skipped: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
         """Such as `10 images of cifar10`."""
-        count = "all" if len(self.names) == self.total else f"{len(self.names):,}"
+        count = "all" if self.whole else f"{len(self.names):,}"
         return f"{count} images of {self.origin}"
 
     def unseen(self, crops: int) -> str:
@@ -75,8 +79,14 @@ class Drawn:
 
     def facts(self, crops: int) -> dict[str, Any]:
         """For `run.yaml`, of a corpus of so many crops: of a set that is used whole, the order is not told."""
-        names = "all" if len(self.names) == self.total else list(self.names)
-        return {"origin": self.origin, "total": self.total, "images": names, "seen": min(crops, len(self.names))}
+        names = "all" if self.whole else list(self.names)
+        facts = {"origin": self.origin, "total": self.total, "images": names, "seen": min(crops, len(self.names))}
+        return {**facts, "skipped": list(self.skipped)} if self.skipped else facts
+
+    @property
+    def whole(self) -> bool:
+        """Whether every image of the set is in it that can be used."""
+        return len(self.names) + len(self.skipped) == self.total
 
 
 def from_split(labelled: Labelled, count: int | None, seed: int) -> Drawn:
@@ -91,19 +101,34 @@ def from_split(labelled: Labelled, count: int | None, seed: int) -> Drawn:
     return Drawn(Part(labelled.train, numbers), names, labelled.label, len(labelled.train), content)
 
 
-def from_folder(folder: Path, count: int | None, seed: int) -> Drawn:
+def from_folder(folder: Path, count: int | None, seed: int, bad_files: str = "stop") -> Drawn:
     """The same of the image files in a folder and its subfolders, whatever their sizes.
 
+    Args:
+        bad_files: what is done about files that cannot be read: `stop`, or `skip` to draw the next one instead.
+
     Raises:
-        UserError: there is no such folder, or there are fewer images in it.
+        UserError: there is no such folder, there are fewer images in it, or some that are drawn cannot be read.
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}", "Set data.folder to a folder of images.")
-    files = sorted(image_files(folder))
-    numbers = draw(count, len(files), seed, f"the folder {folder}")
-    chosen = [files[i] for i in numbers.tolist()]
-    names = tuple(path.relative_to(folder).as_posix() for path in chosen)
-    return Drawn(chosen, names, str(folder), len(files), digest([content_of(path, sha256_of(path)) for path in chosen]))
+    files = image_files(folder)
+    wanted = len(draw(count, len(files), seed, f"the folder {folder}"))
+    order = draw(None, len(files), seed, "").numpy()
+    kept, skipped, at = order[:0], list[str](), 0
+    while len(kept) < wanted and at < len(order):  # by `skip`, the next in order take the place of bad ones
+        block = order[at : at + wanted - len(kept)]
+        tried = files.chosen(block)
+        good, lines = sound(files_of(tried, MIN_SIDE), bad_files, str(folder), tried.content)
+        kept, at = np.concatenate([kept, block[good]]), at + len(block)
+        skipped += lines
+    if len(kept) < (count or 1):
+        what = f"{count or 1:,} images are asked of the folder {folder}, which has {len(kept):,} that can be used"
+        raise UserError(what, "`augstudy data check PATH` lists what is wrong with the others.")
+    chosen = files.chosen(kept)
+    names = tuple(printable(name) for name, _ in chosen.listed())
+    content = digest([content_of(path, sha256_of(path)) for path in chosen])
+    return Drawn(chosen, names, printable(str(folder)), len(files), content, tuple(skipped))
 
 
 def draw(count: int | None, total: int, seed: int, where: str) -> Tensor:

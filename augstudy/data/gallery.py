@@ -14,6 +14,7 @@ from augstudy.core.errors import UserError
 from augstudy.core.transfer import sent
 from augstudy.data.datasets.base import Split
 from augstudy.data.images import load_image
+from augstudy.data.paths import Paths
 
 __all__ = ["Gallery", "Loose", "Stacked", "gallery"]
 
@@ -52,7 +53,7 @@ class Loose(Gallery):
     """
 
     def __init__(self, images: Sequence[Tensor | Path], keep: int = KEEP_BYTES) -> None:
-        self.images, self.keep = tuple(images), keep
+        self.images, self.keep = images if isinstance(images, Paths) else tuple(images), keep
         self.kept: dict[tuple[int, torch.device], Pyramid] = {}
         self.bytes = 0
         self.lock = threading.Lock()

@@ -11,7 +11,7 @@ from augstudy.data.catalogue import IMAGES, fetch_image, sha256_of
 from augstudy.data.decoding import opened, pixels_of, reading
 from augstudy.data.profiles import is_srgb
 
-__all__ = ["ImageUsed", "content_of", "decode_image", "find_image", "load_image", "size_of"]
+__all__ = ["MIN_SIDE", "ImageUsed", "content_of", "decode_image", "find_image", "load_image", "size_of"]
 
 MIN_SIDE = 32  # px, of the smallest crop that our networks take
 

@@ -14,6 +14,7 @@ from augstudy.core.errors import UserError
 from augstudy.core.store import replacing
 from augstudy.data.array import Array
 from augstudy.data.shelf import Add, Part, Shelf, Tally, settle
+from augstudy.data.tars import tar_files
 
 __all__ = ["FORMATS", "Folder", "Tars", "members"]
 
@@ -53,9 +54,11 @@ class Tars(Shelf):
             yield from iter(lambda: tar.read(CHUNK), b"")
 
     def crops(self, part: Part, numbers: Sequence[int]) -> list[bytes]:
-        with tarfile.open(self.folder / self.name(part), "r:") as tar:
-            files = [tar.extractfile(f"{number:09d}{self.encoding.suffix}") for number in numbers]
-            return [file.read() for file in files if file]
+        path, names = self.folder / self.name(part), [f"{number:09d}{self.encoding.suffix}" for number in numbers]
+        found = {name: content for name, content in tar_files(path) if name in names}
+        if missing := [name for name in names if name not in found]:
+            raise UserError(f"{path} lacks {missing[0]}", "Delete it and run the same export again.")
+        return [found[name] for name in names]
 
     def need(self, sample: list[bytes], remaining: int) -> int:
         return scaled([BLOCK + len(file) + -len(file) % BLOCK for file in sample], remaining)

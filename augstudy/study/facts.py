@@ -13,7 +13,7 @@ from augstudy.study.plan import Study
 from augstudy.study.provenance import image_facts, plain, provenance
 from augstudy.study.stock import Planned
 
-__all__ = ["entry", "run_facts", "study_facts", "substitutions", "unseen"]
+__all__ = ["entry", "left_out", "run_facts", "study_facts", "substitutions", "unseen"]
 
 
 ADVICE = "; AUGSTUDY_DATA may name a folder that has it"
@@ -40,7 +40,7 @@ def study_facts(
         "probes": measurement.index(data),
         "figures": list(study.figures),
         "claims": list(study.claims),
-        "notes": unseen(planned),
+        "notes": [*unseen(planned), *left_out(data)],
         "axes": list(study.sweep),
         "runs": [entry(plan) for plan in planned],
     }
@@ -84,9 +84,16 @@ def run_facts(
             "note": data.note,
             "features": asdict(measurement.extraction),
             "probes": {name: plain(asdict(probe)) for name, probe in measurement.probes.items()},
+            **({"skipped": list(data.skipped)} if data.skipped else {}),
         },
         **provenance(device, study.precision),
     }
+
+
+def left_out(data: Labelled) -> list[str]:
+    """How many images of a labelled set could not be used, if any."""
+    count = f"{len(data.skipped):,} images of {data.label} could not be read and were left out (listed in run.yaml)."
+    return [count] if data.skipped else []
 
 
 def unseen(planned: Iterable[Planned]) -> list[str]:

@@ -145,15 +145,16 @@ class Meter:
         self.bar.stop()
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        """`done` of `total` are done, with a word on how it goes; what was done before the first call is not fast."""
+        """`done` of `total` (0: not known) are done, with a word; what was done before the first call is not fast."""
         now = time.monotonic()
         if self.first < 0:
             self.first, self.begun = done, now
         rate = (done - self.first) / (now - self.begun) if now > self.begun else 0.0
-        self.bar.update(self.task, completed=done, total=total, rate=paced(rate), note=note)
+        self.bar.update(self.task, completed=done, total=total or None, rate=paced(rate), note=note)
         if not self.console.is_terminal and now - self.spoken >= QUIET and rate > 0:
             self.spoken = now
-            line = f"{self.what}: {done:,}/{total:,}, {paced(rate)}, {(total - done) / rate:.0f} s left"
+            left = f"/{total:,}, {paced(rate)}, {(total - done) / rate:.0f} s left" if total else f", {paced(rate)}"
+            line = f"{self.what}: {done:,}{left}"
             line += f", {note}" if note else ""
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 

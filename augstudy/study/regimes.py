@@ -6,6 +6,7 @@ from typing import Any
 
 from augstudy.core.build import build, check_range
 from augstudy.core.errors import UserError, nearest
+from augstudy.data.preflight import check_policy
 from augstudy.learn.methods.base import Method
 
 __all__ = ["CROPPED", "Data", "Full", "Image", "Images", "regime"]
@@ -29,12 +30,15 @@ class Images:
     Args:
         images: how many, drawn by the run's seed, or "all".
         folder: of image files of any size; without it they are training images of the study's `probe_data`.
+        bad_files: of a folder, what is done about files that cannot be read: `stop`, or `skip` to draw others instead.
     """
 
     images: Any = "all"
     folder: str = ""
+    bad_files: str = "stop"
 
     def __post_init__(self) -> None:
+        check_policy(self.bad_files)
         number = isinstance(self.images, int) and not isinstance(self.images, bool) and self.images > 0
         if not number and self.images != "all":
             what = f"images is {self.images!r}, neither a whole number from 1 on nor all"

@@ -42,7 +42,9 @@ class Planned:
     def note(self) -> str:
         """What a reader of its numbers must know of its corpus, in a sentence; "" where there is nothing."""
         unseen = self.drawn.unseen(self.run.recipe.count) if self.drawn else ""
-        return f"{self.run.row}: {unseen}." if unseen else ""
+        skipped = f"{len(self.drawn.skipped):,} bad files were left out" if self.drawn and self.drawn.skipped else ""
+        said = "; ".join(text for text in (unseen, skipped) if text)
+        return f"{self.run.row}: {said}." if said else ""
 
 
 def taught_by(teacher: Planned, folder: RunFolder) -> Classifier:
@@ -98,7 +100,7 @@ class Stock:
             folder, count = run.images.folder, run.images.count
             try:
                 self.draws[key] = (
-                    from_folder(Path(folder).expanduser(), count, run.seed)
+                    from_folder(Path(folder).expanduser(), count, run.seed, run.images.bad_files)
                     if folder
                     else from_split(self.labelled, count, run.seed)
                 )

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +22,19 @@ from augstudy.core.errors import Unobtainable, UserError
 from augstudy.data.catalogue import sha256_of
 from augstudy.data.images import decode_image
 
-__all__ = ["Decoded", "Labelled", "Rows", "Split", "Stored", "fingerprint", "fit", "load", "read_parquet"]
+__all__ = [
+    "Decoded",
+    "Labelled",
+    "Rows",
+    "Split",
+    "Stored",
+    "fingerprint",
+    "fit",
+    "image_bytes",
+    "load",
+    "open_parquet",
+    "read_parquet",
+]
 
 LONGEST = 64  # times its short side, of an image that is scaled
 KEEP_BYTES = 1 << 29  # a split is kept in memory once decoded if its pixels need no more than this (512 MiB)
@@ -53,6 +66,7 @@ class Labelled:
         note: one sentence for captions; empty if there is nothing to tell.
         fingerprint: short, stable identity of the content, so that a cached result knows its data.
         asked: the part that the study asked for, if this is its fallback.
+        skipped: what is wrong with each image that was left out, a line each.
     """
 
     name: str
@@ -62,6 +76,7 @@ class Labelled:
     note: str
     fingerprint: str
     asked: str = ""
+    skipped: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -189,7 +204,11 @@ class Rows:
 
     def __call__(self, i: int) -> Tensor:
         """Row i -> (3, size, size) uint8."""
-        return fit(decode_image(self.content[i].as_py(), f"{self.path}, column {self.column}, row {i}"), self.size)
+        return fit(decode_image(self.content[i].as_py(), self.where(i)), self.size)
+
+    def where(self, i: int) -> str:
+        """Row i, for errors."""
+        return f"{self.path}, column {self.column}, row {i}"
 
     @property
     def sha256(self) -> str:
@@ -203,33 +222,47 @@ def read_parquet(path: Path, image: str, label: str, size: int) -> Rows:
     Raises:
         UserError: no such file or column, a column of another type, or an empty cell; names file, column and row.
     """
+    with open_parquet(path) as file:
+        names = file.schema_arrow.names
+        for column in (image, label):
+            if names.count(column) != 1:
+                what = f"{path} has {'several columns' if column in names else 'no column'} {column!r}"
+                raise UserError(what, f"Set image and label to two of its columns: {names}.")
+        table = file.read([image, label])
+    content = image_bytes(table.column(image), f"{path}, column {image}")
+    labels = _integers(table.column(label), f"{path}, column {label}")
+    return Rows(path, image, content, labels, size)
+
+
+@contextmanager
+def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    """A Parquet file; raises UserError where it is none, or is found damaged while it is read."""
     try:
         with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            for column in (image, label):
-                if column not in names:
-                    raise UserError(
-                        f"{path} has no column {column!r}", f"Set image and label to two of its columns: {names}."
-                    )
-            table = file.read([image, label])
+            yield file
     except FileNotFoundError:
         raise Unobtainable(f"there is no file {path}", "Give the path of a Parquet file.") from None
     except (OSError, pa.ArrowException) as error:
         raise UserError(
             f"{path} is not a readable Parquet file ({' '.join(str(error).split())})", "Copy or download it again."
         ) from None
-    content = _image_bytes(table.column(image), f"{path}, column {image}")
-    labels = _integers(table.column(label), f"{path}, column {label}")
-    return Rows(path, image, content, labels, size)
 
 
-def _image_bytes(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
+def image_bytes(column: pa.ChunkedArray, where: str, nulls: bool = False) -> pa.ChunkedArray:
+    """A column of image files as binary; raises UserError where it holds something else, or is empty.
+
+    Args:
+        nulls: cells may be empty.
+    """
     kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         column = pc.struct_field(column, "bytes")
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
         raise UserError(f"{where} holds {kind}, not the bytes of images", "Name a column of binary or {bytes, path}.")
-    _refuse_nulls(column, where)
+    if not nulls:
+        _refuse_nulls(column, where)
     return column
 
 
@@ -237,7 +270,11 @@ def _integers(column: pa.ChunkedArray, where: str) -> Tensor:
     if not pa.types.is_integer(column.type):
         raise UserError(f"{where} holds {column.type}, not integers", "Name a column with integer labels.")
     _refuse_nulls(column, where)
-    return torch.tensor(column.to_pylist(), dtype=torch.int64)
+    try:
+        return torch.from_numpy(column.cast(pa.int64()).to_numpy().copy())
+    except pa.ArrowInvalid:
+        what = f"{where} holds numbers from 2^63 on, which are no labels"
+        raise UserError(what, "Name a column with integer labels.") from None
 
 
 def _refuse_nulls(column: pa.ChunkedArray, where: str) -> None:

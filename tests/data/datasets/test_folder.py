@@ -9,6 +9,12 @@ from augstudy.core.errors import UserError
 from augstudy.data.datasets.folder import Folder
 
 
+@pytest.fixture(autouse=True)
+def cache_elsewhere(tmp_path_factory, monkeypatch):
+    """The test's own folder is a data set."""
+    monkeypatch.setenv("AUGSTUDY_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 def fill(folder, counts, start=0):
     for name, count in counts.items():
         (folder / name).mkdir(parents=True)
@@ -36,7 +42,7 @@ def test_keyed_split_covers_each_class_once(tmp_path):
     first, again, other = (Folder(root=str(tmp_path), seed=s).load() for s in (0, 0, 1))
     assert first.train.labels.bincount().tolist() == [8, 4]
     assert first.test.labels.bincount().tolist() == [2, 1]
-    files = first.train.decode.files + first.test.decode.files
+    files = [*first.train.decode.files, *first.test.decode.files]
     assert len(set(files)) == 15
     assert first.test.decode.files == again.test.decode.files != other.test.decode.files
     assert first.fingerprint == again.fingerprint != other.fingerprint
@@ -61,17 +67,16 @@ def test_content_changes_the_fingerprint(tmp_path):
     assert Folder(root=str(tmp_path)).load().fingerprint != before
 
 
-def test_nothing_is_decoded_before_it_is_asked_for(tmp_path):
+def test_a_file_that_breaks_after_it_was_looked_at_is_named(tmp_path):
     fill(tmp_path, {"a": 3, "b": 3})
-    (tmp_path / "b" / "broken.jpg").write_bytes(b"no image")
     labelled = Folder(root=str(tmp_path)).load()
-    for split in (labelled.train, labelled.test):
-        names = [path.name for path in split.decode.files]
-        good = torch.tensor([i for i, name in enumerate(names) if name != "broken.jpg"])
-        assert len(split.images(good)) == len(good)
-        if "broken.jpg" in names:
-            with pytest.raises(UserError, match=r"broken.jpg is not an image"):
-                split.images(torch.arange(len(split)))
+    path = labelled.train.decode.files[0]
+    path.write_bytes(b"no image")
+    with pytest.raises(UserError, match=f"{path.name} is not an image"):
+        labelled.train.images(torch.arange(len(labelled.train)))
+    path.unlink()
+    with pytest.raises(UserError, match=f"{path.name} cannot be read"):
+        labelled.train.images(torch.arange(len(labelled.train)))
 
 
 def test_mistakes_are_named(tmp_path):
@@ -85,6 +90,14 @@ def test_mistakes_are_named(tmp_path):
     fill(tmp_path, {"b": 0, "c": 0})
     with pytest.raises(UserError, match="classes without an image: b, c"):
         Folder(root=str(tmp_path)).load()
+
+
+def test_pictures_beside_the_class_folders_belong_to_none_and_nested_ones_to_the_outermost(tmp_path):
+    fill(tmp_path, {"a": 3, "b/deep/er": 3})
+    Image.new("RGB", (9, 9)).save(tmp_path / "cover.png")
+    labelled = Folder(root=str(tmp_path)).load()
+    assert labelled.classes == ("a", "b")
+    assert len(labelled.train) + len(labelled.test) == 6
 
 
 def test_splits_with_other_classes_and_single_images_are_named(tmp_path):

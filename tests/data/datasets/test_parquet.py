@@ -61,6 +61,8 @@ def test_fingerprint_tells_content_and_settings_apart(tmp_path):
         (["a", "b"], [0, 1], {}, "column image holds string, not the bytes of images"),
         ([png(1), png(2)], [0, 1], {"image": "img"}, "has no column 'img'"),
         ([png(1), png(2)], [0, 1], {"label": "y"}, "has no column 'y'"),
+        ([png(1), png(2)], ["cat", "dog"], {}, "column label holds string, not integers"),
+        ([png(1), png(2)], pa.array([1, 2**63], pa.uint64()), {}, "holds numbers from 2.63 on"),
     ],
 )
 def test_wrong_files_are_named(tmp_path, images, labels, settings, what):
@@ -73,9 +75,8 @@ def test_wrong_files_are_named(tmp_path, images, labels, settings, what):
 
 def test_broken_image_is_named_by_row(tmp_path):
     path = str(write(tmp_path / "a.parquet", [png(1), b"no image"], [0, 1]))
-    labelled = Parquet(train=path, test=path).load()
     with pytest.raises(UserError, match=r"a.parquet, column image, row 1 is not an image"):
-        labelled.train.images(torch.arange(2))
+        Parquet(train=path, test=path).load()
 
 
 def test_label_unknown_to_training_is_named_by_row(tmp_path):
@@ -97,3 +98,21 @@ def test_missing_unset_empty_and_foreign_files_are_named(tmp_path):
     pq.write_table(empty, tmp_path / "empty.parquet")
     with pytest.raises(UserError, match=r"empty.parquet, column image has no rows"):
         Parquet(train="empty.parquet", test="empty.parquet", root=str(tmp_path)).load()
+
+
+def test_other_layouts_are_read_or_refused(tmp_path):
+    images = pa.array([png(10), png(20)])
+    labels = pa.array([0, 1], pa.int8())
+    for column in (images.cast(pa.large_binary()), images.dictionary_encode()):
+        pq.write_table(pa.table({"n": [1, 2], "label": labels, "image": column}), tmp_path / "a.parquet")
+        labelled = Parquet(train="a.parquet", test="a.parquet", root=str(tmp_path), size=8).load()
+        assert labelled.train.images(torch.arange(2))[:, 0, 0, 0].tolist() == [10, 20]
+    twice = pa.Table.from_arrays([images, images, labels], ["image", "image", "label"])
+    outside = pa.table({"image": [{"bytes": None, "path": "a.png"}, {"bytes": None, "path": "b.png"}], "label": labels})
+    outside = outside.set_column(
+        0, "image", outside["image"].cast(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    )
+    for table, what in ((twice, "several columns 'image'"), (outside, "column image, row 0 is empty")):
+        pq.write_table(table, tmp_path / "b.parquet")
+        with pytest.raises(UserError, match=what):
+            Parquet(train="b.parquet", test="b.parquet", root=str(tmp_path)).load()
