@@ -13,7 +13,7 @@ from augstudy.study.plan import Study
 from augstudy.study.provenance import image_facts, plain, provenance
 from augstudy.study.stock import Planned
 
-__all__ = ["entry", "left_out", "run_facts", "study_facts", "substitutions", "unseen"]
+__all__ = ["entry", "left_out", "run_facts", "study_facts", "substitutions"]
 
 
 ADVICE = "; AUGSTUDY_DATA may name a folder that has it"
@@ -40,7 +40,7 @@ def study_facts(
         "probes": measurement.index(data),
         "figures": list(study.figures),
         "claims": list(study.claims),
-        "notes": [*unseen(planned), *left_out(data)],
+        "notes": left_out(planned, data),
         "axes": list(study.sweep),
         "runs": [entry(plan) for plan in planned],
     }
@@ -90,15 +90,11 @@ def run_facts(
     }
 
 
-def left_out(data: Labelled) -> list[str]:
-    """How many images of a labelled set could not be used, if any."""
+def left_out(planned: Iterable[Planned], data: Labelled) -> list[str]:
+    """What is not looked at: for each row, images that no crop shows and bad files; and those of the labelled set."""
+    rows = list(dict.fromkeys(plan.note for plan in planned if plan.note))
     count = f"{len(data.skipped):,} images of {data.label} could not be read and were left out (listed in run.yaml)."
-    return [count] if data.skipped else []
-
-
-def unseen(planned: Iterable[Planned]) -> list[str]:
-    """For each row whose corpus has fewer crops than images, how many of them it shows."""
-    return list(dict.fromkeys(plan.note for plan in planned if plan.note))
+    return [*rows, count] if data.skipped else rows
 
 
 def substitutions(images: Iterable[ImageUsed], data: Labelled) -> list[str]:

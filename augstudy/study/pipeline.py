@@ -27,7 +27,7 @@ from augstudy.learn.pretrain import Pretraining
 from augstudy.learn.sided import network
 from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
-from augstudy.study.facts import left_out, run_facts, study_facts, substitutions, unseen
+from augstudy.study.facts import left_out, run_facts, study_facts, substitutions
 from augstudy.study.information import Information
 from augstudy.study.measurement import Measurement
 from augstudy.study.pictures import Pictures, Subject, save_first_pictures
@@ -175,12 +175,7 @@ class Laboratory:
             UserError: labels are missing or all alike.
         """
         doubts = self.measurement.doubts(self.labelled) if look else []
-        return [
-            *substitutions(self.images.values(), self.labelled),
-            *unseen(self.planned),
-            *left_out(self.labelled),
-            *doubts,
-        ]
+        return [*substitutions(self.images.values(), self.labelled), *left_out(self.planned, self.labelled), *doubts]
 
     def run_one(self, plan: Planned, reporter: Told) -> dict[str, Any]:
         """Train the encoder unless that is done, then every probe and picture that is not; returns the record."""
