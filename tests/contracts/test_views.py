@@ -14,7 +14,11 @@ every_family = pytest.mark.parametrize("name", FAMILIES)
 INDEX = torch.arange(6)
 
 
-SETTINGS = {"distance": {"patch": 20}, "ops": {"ops": ["random_resized_crop", "horizontal_flip"]}}
+SETTINGS = {
+    "distance": {"patch": 20},
+    "jigsaw": {"tiles": 4},
+    "ops": {"ops": ["random_resized_crop", "horizontal_flip"]},
+}
 
 
 def made(name):

@@ -63,6 +63,12 @@ def seeded(op: Any, x: Tensor, params: Tensor) -> Tensor:
         return getattr(augmentation, op.name)(p=1.0)(x)
 
 
+def kornia_jigsaw(op: Any, x: Tensor, params: Tensor) -> Tensor:
+    """kornia numbers the places by columns, ours are numbered by rows."""
+    order = params.long().view(1, op.tiles, op.tiles).mT.flatten(1)
+    return augmentation.RandomJigsaw((op.tiles, op.tiles), p=1.0).apply_transform(x, {"permutation": order})
+
+
 COLOUR = (
     Case(("color_jitter",), {}, jitter_with(TV_STEPS), jitter_with(KORNIA_STEPS), "in the order drawn"),
     Case(
@@ -126,5 +132,6 @@ FILTERS = (
     ),
     Case(("gaussian_noise",), {}, note="the law is compared, in the tests: the noise is keyed"),
     Case(("erasing",), {}, erase, None, "kornia places boxes by another law"),
+    Case(("jigsaw",), {"tiles": 4}, None, kornia_jigsaw, "its places renumbered by rows"),
     Case(("kornia",), {"name": "RandomPlasmaShadow"}, None, seeded, "the class itself from the same seed"),
 )

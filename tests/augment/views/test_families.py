@@ -9,9 +9,11 @@ from augstudy.augment.crops import RandomResizedCrop
 from augstudy.augment.frequency import HighPass, LowPass
 from augstudy.augment.pairs import OverlapCrop
 from augstudy.augment.sampler import Pyramid
+from augstudy.augment.tiles import Jigsaw
 from augstudy.augment.views.blur import Blur
 from augstudy.augment.views.distance import Distance
 from augstudy.augment.views.frequency import Frequency
+from augstudy.augment.views.jigsaw import JigsawView
 from augstudy.augment.views.jitter import Jitter
 from augstudy.augment.views.min_scale import MinScale
 from augstudy.augment.views.noise import Noise
@@ -165,3 +167,20 @@ def test_what_frequency_keeps_has_a_gradient(op):
     torch.testing.assert_close(
         op.apply(x, torch.zeros(1, 0)), op.apply(x.detach(), torch.zeros(1, 0)), atol=1e-5, rtol=0
     )
+
+
+def test_jigsaw_shuffles_the_tiles_of_the_second_view_and_of_no_other(corpus):
+    view = JigsawView(tiles=4, **QUIET)
+    first, second = view.pair()
+    assert first == view.graph() == JigsawView(tiles=1, **QUIET).pair()[1]
+    assert second.ops == (*first.ops, Jigsaw(tiles=4))
+    shuffled, whole = corpus.view(INDEX, second, view=1), corpus.view(INDEX, first, view=1)
+    assert not torch.equal(shuffled, whole)
+    assert torch.equal(shuffled.flatten(1).sort(1).values, whole.flatten(1).sort(1).values)
+
+
+def test_tiles_that_do_not_part_a_view_evenly_are_refused():
+    with pytest.raises(UserError, match="tiles 3 do not part a view of 16 px evenly") as caught:
+        JigsawView(size=16)
+    assert "1, 2, 4, 8, 16, or view.size to 15" in caught.value.fix
+    assert JigsawView(size=15).tiles == 3
