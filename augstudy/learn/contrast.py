@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, normalize
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.methods.base import Diagnostic
 
-__all__ = ["EASY", "Tower", "judged"]
+__all__ = ["EASY", "Tower", "judged", "paired"]
 
 # Per cent of held-out crops whose positive comes first. From here on the loss has next to nothing to teach: views share
 # a cue, mostly because they are too alike (the MoCo repository's issue 79: 100 % after 20 epochs, and no use).
@@ -26,6 +26,21 @@ class Tower(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, 3, h, w) -> (B, D)
         return normalize(self.head(self.encoder.embed(x)), dim=1)
+
+
+def paired(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    """Cosines over the temperature of each first side with all second sides, its own before the others'.
+
+    Args:
+        first, second: (B, D) unit vectors.
+
+    Returns:
+        (B, B), as `judged` wants it.
+    """
+    scores, n = first @ second.T / temperature, len(first)
+    # Without its first entry, B - 1 lines of B + 1 each end with one of the diagonal.
+    others = scores.flatten()[1:].view(n - 1, n + 1)[:, :-1].reshape(n, n - 1)
+    return torch.cat((scores.diagonal()[:, None], others), 1)
 
 
 def judged(logits: Tensor, temperature: float, embeddings: Tensor) -> list[Diagnostic]:

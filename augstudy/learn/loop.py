@@ -144,13 +144,25 @@ class Loop:
 
     def batch(self, index: Tensor, epoch: int, step: int = 0) -> Batch:
         """The views of these crops in this epoch."""
-        there = sent(index, self.fabric.device)
-        return Batch(self._views(self.source, index, epoch), there, self.source.labels(index), step)
+        return self._batch(index, epoch, step, self._made)
 
-    def _views(self, source: Source, index: Tensor, epoch: int) -> list[Tensor]:
+    def judging(self, index: Tensor) -> Batch:
+        """The views on which the method is judged: two at least of one that contrasts, though a step may need one."""
+        lacking = 2 - len(self._made) if self.method.contrasts else 0
+        return self._batch(index, 0, 0, self._made + (self.graph,) * lacking)
+
+    @property
+    def _made(self) -> tuple[Graph, ...]:
+        return self.graphs or (self.graph,) * self.method.views
+
+    def _batch(self, index: Tensor, epoch: int, step: int, graphs: tuple[Graph, ...]) -> Batch:
+        there = sent(index, self.fabric.device)
+        return Batch(self._views(self.source, index, epoch, graphs), there, self.source.labels(index), step)
+
+    def _views(self, source: Source, index: Tensor, epoch: int, graphs: tuple[Graph, ...]) -> list[Tensor]:
         return [
             signed(source.view(index, graph, epoch, v)).contiguous(memory_format=self.compute.memory_format)
-            for v, graph in enumerate(self.graphs or (self.graph,) * self.method.views)
+            for v, graph in enumerate(graphs)
         ]
 
     def rehearsal(self) -> Callable[[int], None]:
@@ -187,9 +199,9 @@ class Loop:
     def _judge(self, modules: Modules) -> list[Diagnostic]:
         """The method's diagnostics on crops that are never trained on."""
         index = self.source.held_out(HELD_OUT)
-        batch = self.batch(index, epoch=0)
+        batch = self.judging(index)
         if self.method.needs_blank:
-            batch = replace(batch, blank=self._views(self._blank, index, epoch=0))
+            batch = replace(batch, blank=self._views(self._blank, index, 0, self._made))
         return modules.eval().diagnostics(batch)
 
     @cached_property

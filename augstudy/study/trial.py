@@ -16,6 +16,9 @@ from augstudy.study.teachers import Elsewhere
 __all__ = ["check_reach", "try_networks", "try_teacher"]
 
 
+MANY = 1_000_000  # stands for the images of a labelled set, which nobody has counted yet
+
+
 def try_networks(run: Run) -> None:
     """Build a run's networks without memory, to find now what they would refuse after the rows before it.
 
@@ -32,7 +35,8 @@ def try_networks(run: Run) -> None:
     backbone = network(run.backbone, run.view) if run.method.trains else run.backbone
     with torch.device("meta"):
         try:
-            run.method.modules(backbone.encoder(), Context(run.seed, run.view.size, count=1, classes=2))
+            count = run.recipe.count if run.cropped else run.full.count or MANY
+            run.method.modules(backbone.encoder(), Context(run.seed, run.view.size, count, classes=2))
             for size in sizes:
                 try_view(backbone, size, run.view.channels)
         except UserError as error:

@@ -30,6 +30,15 @@ OWN = {
     "distillation": ["method.epochs=4", *ADAMW],
     "jigsaw": ["method.epochs=4", "method.deals=8", "method.hidden=128", "view.scale=[1,1]", *ADAMW],
     "moco": ["method.queue=1024", "method.dim=64", "method.head_norm=true", "method.symmetric=true", *ADAMW],
+    "nnclr": [
+        "method.queue=512", "method.dim=64", "method.hidden=128", "method.predictor_hidden=128", "method.epochs=15",
+        *ADAMW,
+    ],
+    "npid": ["method.negatives=0", "method.temperature=0.1", "method.dim=64", "method.epochs=15", *ADAMW],
+    "pcl": [
+        "method.queue=1024", "method.dim=64", "method.head_norm=true", "method.epochs=4", "method.infonce_epochs=2",
+        f"method.clusters=[{CLUSTERS},{2 * CLUSTERS}]", *ADAMW,
+    ],
     "rotnet": ["method.epochs=2", *ADAMW],
     "supervised": ["method.epochs=20", "method.batch_size=16", *ADAMW],
 }  # fmt: skip
@@ -105,6 +114,25 @@ def test_distillation_learns(trained):
     _, found, _ = trained("distillation")
     gap = found["divergence from the teacher"]
     assert gap.value < gap.chance / 2
+
+
+def test_nnclr_learns(trained):
+    """Finds the other view of a held-out crop among 512, by a neighbour, four times as often as chance."""
+    _, found, _ = trained("nnclr")
+    assert found["top-1 of the positive"].value > 4 * found["top-1 of the positive"].chance
+
+
+def test_npid_learns(trained):
+    """Finds the other view of a held-out crop among 512 eight times as often as chance."""
+    _, found, _ = trained("npid")
+    assert found["top-1 of the positive"].value > 8 * found["top-1 of the positive"].chance
+
+
+def test_pcl_learns(trained):
+    """Finds the other view among 1,025 four times as often as chance, and views agree twice as often as chance."""
+    _, found, _ = trained("pcl")
+    assert found["top-1 of the positive"].value > 4 * found["top-1 of the positive"].chance
+    assert found["views in the same cluster"].value > 2 * found["views in the same cluster"].chance
 
 
 def test_deepcluster_learns(trained):

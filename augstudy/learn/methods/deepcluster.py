@@ -11,13 +11,12 @@ from augstudy.core import rng
 from augstudy.core.build import check_choice, check_range
 from augstudy.data.corpus import Source
 from augstudy.learn.agreement import Agreement, largest
-from augstudy.learn.backbones.base import Encoder, signed
+from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.kmeans import SEEDINGS, kmeans, pca_whiten
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+from augstudy.learn.reading import read
 
 __all__ = ["DeepCluster"]
-
-READ = 512  # crops of which features are read at a time
 
 
 class DeepClusterModules(Modules):
@@ -66,14 +65,11 @@ class DeepClusterModules(Modules):
     def rehearse(self) -> None:
         self.labels.random_(self.settings.clusters)
 
-    @torch.no_grad()
     def _features(self, source: Source) -> Tensor:
         """Features of the crops' centres, in eval mode: (N, D). Training sees harder views than clustering does."""
         self.eval()
         x = self.labels.new_empty((len(source), self.head.in_features), dtype=torch.float)
-        for rows, index in zip(x.split(READ), torch.arange(len(source)).split(READ), strict=True):
-            crops = signed(centre(source.batch(index), self.settings.centre))
-            rows.copy_(self.hidden(self.encoder.embed(crops)))
+        read(lambda crops: self.hidden(self.encoder.embed(crops)), source, self.settings.centre, x)
         self.train()
         return x
 
@@ -83,12 +79,6 @@ class DeepClusterModules(Modules):
             largest(self.labels, self.settings.clusters),
             Diagnostic("empty clusters re-seeded", self.reseeded.item(), 0, "lower"),
         ]
-
-
-def centre(x: Tensor, side: int) -> Tensor:
-    """The central square of at most this side: (B, 3, h, w) -> (B, 3, min(side, h), min(side, w))."""
-    top, left = (max(0, (length - side) // 2) for length in x.shape[-2:])
-    return x[..., top : top + side, left : left + side]
 
 
 def uniform_over_clusters(labels: Tensor, seed: int, epoch: int) -> Tensor:

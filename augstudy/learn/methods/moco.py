@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from lightly.models.modules import MoCoProjectionHead
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy
 
 from augstudy.core import rng
 from augstudy.core.build import check_range
@@ -15,34 +15,10 @@ from augstudy.core.transfer import sent
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.contrast import Tower, judged
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+from augstudy.learn.queue import Queue
 from augstudy.learn.world import gathered, place
 
 __all__ = ["MoCo"]
-
-
-class Queue(nn.Module):
-    """The last `size` keys in a ring; the oldest are overwritten, whatever the batch size.
-
-    Args:
-        size: K, keys kept.
-        width: D of a key.
-    """
-
-    keys: Tensor
-    place: Tensor
-
-    def __init__(self, size: int, width: int) -> None:
-        super().__init__()
-        self.register_buffer("keys", normalize(torch.randn(size, width), dim=1))
-        self.register_buffer("place", torch.zeros((), dtype=torch.long))
-
-    @torch.no_grad()
-    def push(self, keys: Tensor) -> None:
-        """Add (B, D) keys; of more than K, the last K stay."""
-        size = len(self.keys)
-        slots = (self.place + torch.arange(len(keys), device=keys.device)) % size
-        self.keys[slots[-size:]] = keys[-size:].to(self.keys.dtype)  # half under mixed precision
-        self.place.copy_((self.place + len(keys)) % size)
 
 
 class MoCoModules(Modules):
@@ -64,23 +40,27 @@ class MoCoModules(Modules):
         self.fresh: Tensor | None = None  # keys of this step, pushed once the loss has been taken
 
     def loss(self, batch: Batch) -> Tensor:
+        return self.contrast(batch)[0]
+
+    def contrast(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """InfoNCE against the queue, and the queries of the first views, (B, D)."""
         with torch.no_grad():
             self._follow()
         first, second = batch.views
-        loss, keys = self._one_way(first, second, batch.step)
+        loss, keys, queries = self._one_way(first, second, batch.step)
         if self.settings.symmetric:
-            other, more = self._one_way(second, first, batch.step)
+            other, more, _ = self._one_way(second, first, batch.step)
             loss, keys = (loss + other) / 2, torch.cat((keys, more))
         self.fresh = keys
-        return loss
+        return loss, queries
 
-    def _one_way(self, queries: Tensor, keys: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Loss of finding each query's key, and the keys of all processes."""
+    def _one_way(self, queries: Tensor, keys: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss of finding each query's key, the keys of all processes, and the queries."""
         q = self._split(self.query, queries)
         with torch.no_grad():
             everyones = self._shuffled_keys(keys, step)
         k = everyones.view(-1, *q.shape)[place()[0]]
-        return cross_entropy(self._logits(q, k), q.new_zeros(len(q), dtype=torch.long)), everyones
+        return cross_entropy(self._logits(q, k), q.new_zeros(len(q), dtype=torch.long)), everyones, q
 
     def _logits(self, q: Tensor, k: Tensor) -> Tensor:
         """(B, D), (B, D) -> (B, 1 + K): the positive first."""

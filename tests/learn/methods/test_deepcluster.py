@@ -9,7 +9,8 @@ from torch.nn.functional import normalize
 
 from augstudy.learn.backbones.base import fingerprint, signed
 from augstudy.learn.kmeans import kmeans, pca_whiten
-from augstudy.learn.methods.deepcluster import centre, uniform_over_clusters
+from augstudy.learn.methods.deepcluster import uniform_over_clusters
+from augstudy.learn.reading import centre
 
 
 @given(labels=st.lists(st.integers(0, 6), min_size=1, max_size=80), epoch=st.integers(0, 3))

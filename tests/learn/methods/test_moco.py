@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augstudy.learn.methods.base import Batch, Context
-from augstudy.learn.methods.moco import MoCo, Queue
+from augstudy.learn.methods.moco import MoCo
+from augstudy.learn.queue import Queue
 
 
 def made(training, *overrides, seed=0):

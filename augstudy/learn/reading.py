@@ -1,0 +1,27 @@
+"""What a network makes of every crop of a source as it is, for methods that cluster them."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from augstudy.data.corpus import Source
+from augstudy.learn.backbones.base import signed
+
+__all__ = ["READ", "centre", "read"]
+
+READ = 512  # crops of which features are read at a time
+
+
+def centre(x: Tensor, side: int) -> Tensor:
+    """The central square of at most this side: (B, 3, h, w) -> (B, 3, min(side, h), min(side, w))."""
+    top, left = (max(0, (length - side) // 2) for length in x.shape[-2:])
+    return x[..., top : top + side, left : left + side]
+
+
+@torch.no_grad()
+def read(network: Callable[[Tensor], Tensor], source: Source, side: int, out: Tensor) -> Tensor:
+    """Fill `out`, (N, D), with the features of the crops' central squares of at most `side` pixels, and return it."""
+    for rows, index in zip(out.split(READ), torch.arange(len(source)).split(READ), strict=True):
+        rows.copy_(network(signed(centre(source.batch(index), side))))
+    return out
