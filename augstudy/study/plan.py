@@ -181,7 +181,7 @@ def expand(study: Study, presets: Mapping[str, Mapping[str, Any]]) -> list[Run]:
 def _expanded(study: Study, presets: Mapping[str, Mapping[str, Any]]) -> list[Run]:
     check_lists([row.get("label") for row in study.rows], study.seeds, study.sweep)
     check_methods(study.method, study.methods)
-    rows = [_Row.of(row, number, study) for number, row in enumerate(study.rows)]
+    rows = [_Row.of(row, number, study, presets) for number, row in enumerate(study.rows)]
     families = {name for row in rows for name in row.families}
     check_keys([*study.sweep, *study.overrides], {row.method for row in rows}, families)
     runs: list[Run] = []
@@ -227,7 +227,7 @@ class _Row:
     teacher: str | Elsewhere | None
 
     @classmethod
-    def of(cls, row: dict[str, Any], number: int, study: Study) -> "_Row":
+    def of(cls, row: dict[str, Any], number: int, study: Study, presets: Mapping[str, Mapping[str, Any]]) -> "_Row":
         where = f"rows[{number}]"
         known = ("label", "data", "image", "teacher", *SECTIONS)
         for key in row:
@@ -248,7 +248,7 @@ class _Row:
         image = row.get("image", {})
         image = build(Image, {**asdict(study.image), **named(image, f"{where}: image")}, f"{where}: image")
         late = study.sweep.get("view.name") or [study.overrides.get("view.name")]
-        layers = [{"view": study.view}, study.methods.get(name, {}), sections]
+        layers = [presets.get(name, {}), {"view": study.view}, study.methods.get(name, {}), sections]
         families = late if late[0] else [view_of(layers, where)[0]]
         teacher = said(row.get("teacher"), method, name, where)
         return cls(where, row["label"], name, data, image, images, sections, tuple(families), teacher)

@@ -40,6 +40,16 @@ OWN = {
         f"method.clusters=[{CLUSTERS},{2 * CLUSTERS}]", *ADAMW,
     ],
     "rotnet": ["method.epochs=2", *ADAMW],
+    "sela": [
+        f"method.clusters={CLUSTERS}", "method.heads=2", "method.hidden=[]", "method.epochs=4", *ADAMW,
+    ],
+    "sela_v2": [
+        f"method.prototypes=[{CLUSTERS},{CLUSTERS}]", "method.dim=64", "method.epochs=4", *ADAMW, "method.lr=0.001",
+    ],
+    "swav": [
+        f"method.prototypes={CLUSTERS}", "method.dim=64", "method.hidden=256", "method.queue=0", "method.epochs=4",
+        "view.crops=2x100%", *ADAMW, "method.lr=0.001",
+    ],
     "supervised": ["method.epochs=20", "method.batch_size=16", *ADAMW],
 }  # fmt: skip
 
@@ -145,6 +155,28 @@ def test_deepcluster_v2_learns(trained):
     _, found, loss = trained("deepcluster_v2")
     assert loss < math.log(CLUSTERS) - 0.2
     assert found["views in the same cluster"].value > 2 * found["views in the same cluster"].chance
+
+
+def test_sela_learns(trained):
+    """Predicts labels 0.3 nats better than by their number alone, though all are equally frequent."""
+    _, found, loss = trained("sela")
+    assert loss < math.log(CLUSTERS) - 0.3
+    assert found["empty clusters filled"].value == 0
+
+
+def test_sela_v2_learns(trained):
+    """Predicts labels 0.2 nats better than by their number alone, and views agree twice as often as chance."""
+    _, found, loss = trained("sela_v2")
+    assert loss < math.log(CLUSTERS) - 0.2
+    assert found["views in the same cluster"].value > 2 * found["views in the same cluster"].chance
+
+
+def test_swav_learns(trained):
+    """Leaves ln K by 0.2 nats, and views stand at the same prototype three times as often as chance."""
+    _, found, loss = trained("swav")
+    assert loss < math.log(CLUSTERS) - 0.2
+    same = found["views at the same prototype"]
+    assert same.value > 3 * same.chance
 
 
 def test_supervised_learns(trained):

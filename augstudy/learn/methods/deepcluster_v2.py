@@ -4,98 +4,34 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from lightly.models.modules import SwaVProjectionHead
-from lightly.utils.debug import std_of_l2_normalized
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize
+from torch import nn
 
 from augstudy.core.build import check_choice, check_range
 from augstudy.core.errors import UserError
-from augstudy.data.corpus import Source
-from augstudy.learn.agreement import Agreement, largest
-from augstudy.learn.backbones.base import Encoder, signed
+from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.kmeans import SEEDINGS, kmeans
-from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
-from augstudy.learn.multicrop import passes
+from augstudy.learn.methods.base import Context, Method
+from augstudy.learn.remembered import Remembered
 
 __all__ = ["DeepClusterV2"]
 
 
-class DeepClusterV2Modules(Modules):
-    """Encoder and projection head; the memory of embeddings; prototypes and labels, one of each a head."""
+class DeepClusterV2Modules(Remembered):
+    """Prototypes that are the centroids of the last clustering, fixed until the next."""
 
-    memory: Tensor
-    labels: Tensor
+    settings: "DeepClusterV2"
 
     def __init__(self, encoder: Encoder, settings: "DeepClusterV2", context: Context) -> None:
-        super().__init__(encoder)
-        self.settings, self.context = settings, context
-        self.head = SwaVProjectionHead(encoder.width(), settings.hidden, settings.dim)
-        heads, views, n = len(settings.prototypes), settings.views, context.count
-        self.register_buffer("memory", torch.zeros(views, n, settings.dim))
-        self.register_buffer("labels", torch.full((heads, n), -1))
-        self.agreement = Agreement(context)  # of the first head
-        self.prototypes = nn.ParameterList(
-            nn.Parameter(torch.zeros(k, settings.dim), requires_grad=False) for k in settings.prototypes
-        )
-        self.fresh: tuple[Tensor, Tensor] | None = None  # crops and embeddings of this step, remembered after it
+        zeros = [nn.Parameter(torch.zeros(k, settings.dim), requires_grad=False) for k in settings.prototypes]
+        super().__init__(encoder, settings, context, zeros)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """(B, 3, h, w) -> (B, dim), unit vectors."""
-        return normalize(self.head(self.encoder.embed(x)), dim=1)
-
-    def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy of each view and head against the cluster of the view's crop, averaged.
-
-        Of further views none is remembered: clusters are those of the first two.
-        """
-        views = passes(self.embed, batch.views)
-        z = torch.cat(views)  # (V B, dim)
-        self.fresh = batch.index, torch.stack(views[: self.settings.views]).detach()
-        losses = [
-            cross_entropy(z @ prototypes.T / self.settings.temperature, labels[batch.index].repeat(len(batch.views)))
-            for prototypes, labels in zip(self.prototypes, self.labels, strict=True)
-        ]
-        return torch.stack(losses).mean()
-
-    def rehearse(self) -> None:
-        self.labels.random_(min(self.settings.prototypes))
-
-    def after_step(self) -> None:
-        assert self.fresh is not None
-        index, z = self.fresh
-        self.memory[:, index] = z.to(self.memory.dtype)
-
-    @torch.no_grad()
-    def before_epoch(self, epoch: int, source: Source) -> None:
-        """Each head clusters one view's memory; the centroids are its prototypes, fixed until the next epoch."""
-        s, seed = self.settings, self.context.seed
-        if epoch == 0:
-            self._remember(source)
-        self.agreement.remember(self.labels[0], source)
-        for h, prototypes in enumerate(self.prototypes):
-            stream, x = f"deepcluster_v2/kmeans/{h}/{epoch}", self.memory[h % s.views]
-            labels, centroids, _ = kmeans(x, len(prototypes), s.iterations, seed, stream, s.seeding, spherical=True)
-            self.labels[h] = labels
-            prototypes.zero_()
-            prototypes[: len(centroids)] = centroids  # fewer only if there are fewer crops
-
-    def _remember(self, source: Source) -> None:
-        """Fill the memory with the crops as they are, batch norm in training mode, for it has no statistics yet."""
-        n = len(source)
-        for index in torch.arange(n).tensor_split(-(-n // self.settings.batch_size)):
-            self.memory[:, index[0] : index[-1] + 1] = self.embed(signed(source.batch(index))).to(self.memory.dtype)
-
-    def diagnostics(self, batch: Batch) -> list[Diagnostic]:
-        first, second = (self.embed(view) for view in batch.views[:2])
-        a, b = ((z @ self.prototypes[0].T).argmax(1) for z in (first, second))
-        same, chance = (100 * a.eq(other).float().mean().item() for other in (b, b.roll(1)))
-        return [
-            Diagnostic("views in the same cluster", same, chance, unit="%"),
-            largest(self.labels[0], len(self.prototypes[0])),
-            Diagnostic("std of embeddings", float(std_of_l2_normalized(first)), 0.0),
-            *self.agreement.diagnostics(self.labels[0]),
-        ]
+    def cluster(self, head: int, epoch: int) -> None:
+        s, prototypes, stream = self.settings, self.prototypes[head], f"deepcluster_v2/kmeans/{head}/{epoch}"
+        x, seed = self.remembered(head), self.context.seed
+        labels, centroids, _ = kmeans(x, len(prototypes), s.iterations, seed, stream, s.seeding, spherical=True)
+        self.labels[head] = labels
+        prototypes.zero_()
+        prototypes[: len(centroids)] = centroids  # fewer only if there are fewer crops
 
 
 @dataclass(frozen=True)

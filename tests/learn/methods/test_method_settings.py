@@ -13,6 +13,9 @@ from augstudy.learn.methods.deepcluster import DeepCluster
 from augstudy.learn.methods.deepcluster_v2 import DeepClusterV2
 from augstudy.learn.methods.moco import MoCo
 from augstudy.learn.methods.rotnet import RotNet
+from augstudy.learn.methods.sela import Sela
+from augstudy.learn.methods.sela_v2 import SelaV2
+from augstudy.learn.methods.swav import SwAV
 
 
 def shares(*progress, **settings):
@@ -115,6 +118,17 @@ def test_a_moco_setting_out_of_range_is_named(wrong):
         (DeepClusterV2, {"temperature": 0.0}),
         (DeepClusterV2, {"dim": 0}),
         (DeepClusterV2, {"seeding": "best"}),
+        (Sela, {"clusters": 1}),
+        (Sela, {"heads": 0}),
+        (Sela, {"sharpness": 0.0}),
+        (Sela, {"optimisations": 0}),
+        (SelaV2, {"prototypes": ()}),
+        (SelaV2, {"epsilon": 0.0}),
+        (SelaV2, {"tolerance": 0.0}),
+        (SwAV, {"prototypes": 1}),
+        (SwAV, {"epsilon": 0.0}),
+        (SwAV, {"queue": -1}),
+        (SwAV, {"frozen": -1}),
     ],
 )
 def test_a_setting_of_another_method_out_of_range_is_named(method, wrong):
