@@ -125,6 +125,7 @@ class Loop:
         for name, optimizer in optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = lr * self.method.pace(name)
+            self.method.tune(optimizer, progress)
         return lr
 
     def batches(self, order: Tensor, size: int, epoch: int, first: int = 0) -> Iterator[Batch]:
@@ -190,6 +191,7 @@ class Loop:
             for name, loss in losses.items():
                 self.fabric.backward(loss, inputs=groups[name], retain_graph=True)
             total = torch.stack([loss.detach() for loss in losses.values()]).sum()
+        modules.before_step()
         for optimizer in optimizers.values():
             optimizer.step()
         modules.after_step()

@@ -60,7 +60,7 @@ class Pretraining(Loop):
             self._save_pictures(modules.eval())
         if head := modules.classifier():
             save_head(self.folder, head)
-        return modules.encoder.eval(), [Diagnostic(**d) for d in state["found"]]
+        return modules.outcome().eval(), [Diagnostic(**d) for d in state["found"]]
 
     def _advance(
         self, state: dict[str, Any], epoch: int, modules: Modules, optimizers: Optimizers, report: Report, log: Log
@@ -71,7 +71,7 @@ class Pretraining(Loop):
             raise Diverged(f"a weight became infinite in epoch {epoch + 1}")
         found = self._judge(modules)
         row |= {key: value for d in found for key, value in ((d.metric, d.value), (f"{d.metric} (chance)", d.chance))}
-        row |= self.look(epoch + 1, modules.encoder) if self.look else {}
+        row |= self.look(epoch + 1, modules.outcome()) if self.look else {}
         state = {
             "epoch": epoch + 1,
             "history": [*state["history"], row],

@@ -23,6 +23,7 @@ OWN = {
     "colorization": ["method.epochs=6", "view.scale=[0.5,1]", *ADAMW],
     "context_encoder": ["method.epochs=6", "view.scale=[1,1]", "method.decoder_width=32"],
     "context_prediction": ["method.epochs=4", "method.color=keep", "method.hidden=128", "view.scale=[1,1]", *ADAMW],
+    "byol": ["method.epochs=6", "method.dim=64", "method.hidden=128", "method.ema=0.95", *ADAMW],
     "deepcluster": [f"method.clusters={CLUSTERS}", "method.head_lr=2", "method.epochs=3", *ADAMW],
     "deepcluster_v2": [
         f"method.prototypes=[{CLUSTERS},{CLUSTERS}]", "method.dim=64", "method.epochs=4", *ADAMW, "method.lr=0.001",
@@ -143,6 +144,13 @@ def test_pcl_learns(trained):
     _, found, _ = trained("pcl")
     assert found["top-1 of the positive"].value > 4 * found["top-1 of the positive"].chance
     assert found["views in the same cluster"].value > 2 * found["views in the same cluster"].chance
+
+
+def test_byol_learns(trained):
+    """Views of a crop are nearer each other than those of two crops by a third of a cosine, and nothing collapsed."""
+    _, found, _ = trained("byol")
+    assert found["cosine of views"].value > found["cosine of views"].chance + 0.33
+    assert found["std of embeddings"].value > 0.5 / 64**0.5
 
 
 def test_deepcluster_learns(trained):

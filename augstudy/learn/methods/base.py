@@ -101,6 +101,10 @@ class Modules(nn.Module, ABC):
         """Put stand-ins where `before_epoch` would have put something, so that single steps can be timed without it."""
         return None
 
+    def before_step(self) -> None:
+        """Change gradients before the optimisers see them: clip them, or keep a layer as it is."""
+        return None
+
     def after_step(self) -> None:
         """Update whatever follows the weights: momentum encoders, queues."""
         return None
@@ -112,6 +116,10 @@ class Modules(nn.Module, ABC):
     def projected(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Unit vectors (B, D) of both views, as a contrastive loss compares them; only of a method that `contrasts`."""
         raise NotImplementedError(f"{type(self).__name__} compares no views")
+
+    def outcome(self) -> Encoder:
+        """The network that is kept and probed, which may be another than the one that has gradients."""
+        return self.encoder
 
     def sides(self) -> tuple[Encoder, Encoder]:
         """The networks that embed the first and the second view."""
@@ -189,6 +197,10 @@ class Method(ABC):
     def modules(self, encoder: Encoder, context: Context) -> Modules:
         """Everything that is trained, around this encoder."""
 
+    def steps(self, count: int) -> int:
+        """Steps of the whole training on so many crops."""
+        return max(1, count // min(self.batch_size, count)) * self.epochs
+
     def passes(self) -> int:
         """How many times, in the whole training, `before_epoch` reads all crops through the encoder."""
         return 0
@@ -196,6 +208,10 @@ class Method(ABC):
     def pace(self, group: str) -> float:
         """What share of the learning rate the optimiser of this group takes."""
         return 1.0
+
+    def tune(self, optimizer: torch.optim.Optimizer, progress: float) -> None:
+        """Set what changes in an optimiser besides the rate, after this share of the training, in [0, 1]."""
+        return None
 
     def optimizers(self, modules: Modules) -> dict[str, torch.optim.Optimizer]:
         """One optimiser for each group."""

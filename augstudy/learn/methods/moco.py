@@ -15,6 +15,7 @@ from augstudy.core.transfer import sent
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.contrast import Tower, judged
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+from augstudy.learn.momentum import follow
 from augstudy.learn.queue import Queue
 from augstudy.learn.world import gathered, place
 
@@ -44,8 +45,7 @@ class MoCoModules(Modules):
 
     def contrast(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """InfoNCE against the queue, and the queries of the first views, (B, D)."""
-        with torch.no_grad():
-            self._follow()
+        follow(self.key, self.query, self.settings.ema)
         first, second = batch.views
         loss, keys, queries = self._one_way(first, second, batch.step)
         if self.settings.symmetric:
@@ -90,14 +90,6 @@ class MoCoModules(Modules):
         there, back = sent(torch.stack((order, order.argsort())), views.device)
         return gathered(self._split(self.key, views[there.chunk(count)[rank]]))[back]
 
-    def _follow(self) -> None:
-        """The key tower's weights and batch norm statistics move towards the query's; counters are the query's."""
-        for k, q in zip(state_of(self.key), state_of(self.query), strict=True):
-            if k.is_floating_point():
-                k.lerp_(q, 1 - self.settings.ema)
-            else:
-                k.copy_(q)  # a mean of counters would be rounded down for ever
-
     def after_step(self) -> None:
         assert self.fresh is not None
         self.queue.push(self.fresh)
@@ -112,11 +104,6 @@ class MoCoModules(Modules):
             own = self.settings.queue / self.context.count
             found.append(Diagnostic("own old keys among a crop's negatives", own, 0.0, "lower"))
         return found
-
-
-def state_of(tower: nn.Module) -> list[Tensor]:
-    """All parameters and buffers, without gradient."""
-    return [*(p.detach() for p in tower.parameters()), *tower.buffers()]
 
 
 @dataclass(frozen=True)

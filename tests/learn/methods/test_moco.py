@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from augstudy.learn.methods.base import Batch, Context
 from augstudy.learn.methods.moco import MoCo
+from augstudy.learn.momentum import follow
 from augstudy.learn.queue import Queue
 
 
@@ -178,7 +179,7 @@ def test_batch_norm_statistics_follow_too_and_counters_are_copied(training, ema)
     for i, buffer in enumerate(modules.query.buffers()):
         buffer.copy_(torch.full_like(buffer, 3 + i))
     keys, queries = ([b.double().numpy() for b in tower.buffers()] for tower in (modules.key, modules.query))
-    modules._follow()
+    follow(modules.key, modules.query, ema)
     counters = 0
     for b, k, q in zip(modules.key.buffers(), keys, queries, strict=True):
         expected = ema * k + (1 - ema) * q if b.is_floating_point() else q
