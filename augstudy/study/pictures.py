@@ -18,12 +18,14 @@ from augstudy.data.gallery import Stacked
 from augstudy.data.images import find_image, load_image
 from augstudy.evaluate.features import Extraction
 from augstudy.evaluate.visuals.arrays import as_pixels
+from augstudy.evaluate.visuals.attention import Attention
 from augstudy.evaluate.visuals.clusters import Clusters
 from augstudy.evaluate.visuals.filters import first_layer
 from augstudy.evaluate.visuals.neighbours import Confusions, Neighbours
 from augstudy.evaluate.visuals.pca_colours import PCAColours
 from augstudy.evaluate.visuals.style import StyleTransfer, fitted
 from augstudy.learn.backbones.base import Encoder
+from augstudy.learn.backbones.vit import ViT
 from augstudy.learn.checkpoint import load_checkpoint, load_encoder
 from augstudy.study.pairs import pair_pictures
 from augstudy.study.plan import Run
@@ -122,10 +124,13 @@ class OfFeatures(Gallery):
 
 @dataclass(frozen=True)
 class OfPlaces(Gallery):
-    """PCA colours of a picture that comes with scikit-image."""
+    """PCA colours, or maps of attention, of a picture that comes with scikit-image."""
 
-    settings: PCAColours = field(default_factory=PCAColours)
+    settings: PCAColours | Attention = field(default_factory=PCAColours)
     images: tuple[str, ...] = ("chelsea",)
+
+    def applies(self, run: Run, folder: RunFolder) -> bool:
+        return isinstance(self.settings, PCAColours) or isinstance(run.backbone, ViT)
 
     def arrays(self, subject: Subject) -> Arrays:
         pictures = [fit(load_image(find_image(name).path), self.settings.size) for name in self.images]
@@ -158,6 +163,7 @@ class OfStyle(Gallery):
 
 
 GALLERIES: dict[str, Gallery] = {
+    "attention": OfPlaces(Attention(), ("chelsea", "coffee")),
     "clusters": OfClusters(),
     "neighbours": OfFeatures(Neighbours()),
     "confusions": OfFeatures(Confusions()),

@@ -189,6 +189,12 @@ def gallery_arrays(row: int, classes: int = 12) -> dict[str, dict[str, np.ndarra
             "shown": np.array([0.9, 0.7, 0.5, 0.3]),
             **{f"map_{i}": picture[:, :: 2**i, :: 2**i] for i in range(4)},
         },
+        "attention": {
+            "pictures": picture,
+            "names": np.array(["chelsea", "coffee"]),
+            "maps": np.linspace(0, 1, 2 * 3 * 16).reshape(2, 3, 4, 4) / (row + 1),
+            "used": np.full((2, 3), 0.5),
+        },
         "style_transfer": {
             **{name: np.array(text) for name, text in words.items()},
             **{name: crop_sheet(row + i, 1)[0] for i, name in enumerate(("content", "style", "picture"))},

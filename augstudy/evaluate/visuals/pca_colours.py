@@ -45,7 +45,8 @@ class PCAColours:
             `pictures` (P, size, size, 3) uint8; `layers` (L,) names; for each layer `map_0`, `map_1`, ... (P, h, w, 3)
             uint8; `shown` (L,), the share of the variance that the three components hold.
         """
-        found = encoder.layers(signed(torch.stack(list(pictures))))
+        every = encoder.layers(signed(torch.stack(list(pictures))))
+        found = {name: y for name, y in every.items() if y[0, 0].numel() > 1}  # [CLS] has no places
         maps = [leading(y) for y in found.values()]
         return {
             "pictures": as_pixels(torch.stack(list(pictures))),

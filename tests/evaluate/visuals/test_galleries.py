@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from augstudy.core.errors import UserError
 from augstudy.data.corpus import Corpus, Recipe
 from augstudy.data.datasets.base import Labelled, Stored
 from augstudy.evaluate.features import Extraction, Features
 from augstudy.evaluate.visuals.arrays import as_pixels
+from augstudy.evaluate.visuals.attention import Attention
 from augstudy.evaluate.visuals.clusters import Clusters
 from augstudy.evaluate.visuals.encoders import untrained
 from augstudy.evaluate.visuals.filters import first_layer
@@ -15,6 +17,7 @@ from augstudy.evaluate.visuals.neighbours import Confusions, Neighbours
 from augstudy.evaluate.visuals.pca_colours import PCAColours, leading
 from augstudy.learn.backbones.alexnet import AlexNet
 from augstudy.learn.backbones.conv4 import Conv4
+from augstudy.learn.backbones.vit import ViT
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +128,36 @@ def test_first_layers_have_three_channels_or_two_behind_sobel(encoder):
 
 def test_pixels_are_rounded():
     assert as_pixels(torch.full((2, 3, 1, 1), 0.5)).tolist() == [[[[128, 128, 128]]]] * 2
+
+
+@pytest.fixture
+def transformer():
+    torch.manual_seed(0)
+    return ViT(dim=12, depth=3, heads=3, patch=4, image=16).encoder().eval()
+
+
+def test_pca_colours_of_a_transformer_are_of_its_blocks(transformer):
+    found = PCAColours(size=32)(transformer, [torch.randint(0, 255, (3, 32, 32), dtype=torch.uint8)])
+    assert found["layers"].tolist() == ["block1", "block2", "block3"]
+    assert found["map_2"].shape == (1, 8, 8, 3)
+
+
+def test_attention_is_told_with_how_far_it_is_spread(transformer):
+    pictures = [torch.randint(0, 255, (3, 32, 32), dtype=torch.uint8)] * 2
+    found = Attention(size=32)(transformer, pictures)
+    assert found["maps"].shape == (2, 3, 8, 8)
+    assert (found["maps"].sum((2, 3)) < 1).all()  # [CLS] heeds itself too
+    last = transformer.stack[-1].self_attention
+    with torch.no_grad():
+        last.in_proj_weight.zero_()  # no query, so all keys alike
+    even = Attention(size=32)(transformer, pictures)
+    np.testing.assert_allclose(even["maps"], 1 / 65, rtol=1e-5)
+    np.testing.assert_allclose(even["used"], 1, rtol=1e-5)
+    with torch.no_grad():
+        last.in_proj_weight[:24] = 100 * torch.randn(24, 12)
+    assert (Attention(size=32)(transformer, pictures)["used"] < 0.9).all()
+
+
+def test_only_transformers_attend(encoder):
+    with pytest.raises(UserError, match="no transformer"):
+        Attention(size=32)(encoder, [torch.zeros(3, 32, 32, dtype=torch.uint8)])
