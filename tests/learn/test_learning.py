@@ -30,6 +30,11 @@ OWN = {
     ],
     "distillation": ["method.epochs=4", *ADAMW],
     "jigsaw": ["method.epochs=4", "method.deals=8", "method.hidden=128", "view.scale=[1,1]", *ADAMW],
+    "dino": [
+        "method.epochs=6", "method.prototypes=256", "method.hidden=128", "method.bottleneck=32", "view.crops=2x16",
+        "method.teacher_temperature=0.04", *ADAMW,
+    ],
+    "mae": ["method.epochs=8", "method.decoder_dim=32", "method.decoder_depth=1", *ADAMW],
     "moco": ["method.queue=1024", "method.dim=64", "method.head_norm=true", "method.symmetric=true", *ADAMW],
     "nnclr": [
         "method.queue=512", "method.dim=64", "method.hidden=128", "method.predictor_hidden=128", "method.epochs=15",
@@ -51,6 +56,7 @@ OWN = {
         f"method.prototypes={CLUSTERS}", "method.dim=64", "method.hidden=256", "method.queue=0", "method.epochs=4",
         "view.crops=2x100%", *ADAMW, "method.lr=0.001",
     ],
+    "simmim": ["method.epochs=8", *ADAMW],
     "supervised": ["method.epochs=20", "method.batch_size=16", *ADAMW],
 }  # fmt: skip
 
@@ -185,6 +191,26 @@ def test_swav_learns(trained):
     assert loss < math.log(CLUSTERS) - 0.2
     same = found["views at the same prototype"]
     assert same.value > 3 * same.chance
+
+
+def test_mae_learns(trained):
+    """Hidden patches are predicted better than flat by a tenth of their variance."""
+    found = trained("mae")[1]["reconstruction error"]
+    assert found.value < 0.9 * found.chance
+
+
+def test_simmim_learns(trained):
+    """Better than the mean colour of what is seen by a fifth."""
+    found = trained("simmim")[1]["reconstruction error"]
+    assert found.value < 0.8 * found.chance
+
+
+def test_dino_learns(trained):
+    """Prototypes tell pictures apart, and views of one picture have the same more than twice as often as chance."""
+    _, found, _ = trained("dino")
+    assert found["information in what is said"].value > 0.1
+    agree = found["views with the same prototype"]
+    assert agree.value > 2 * agree.chance
 
 
 def test_supervised_learns(trained):

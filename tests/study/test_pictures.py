@@ -7,7 +7,7 @@ import torch
 
 from augstudy.core import registry
 from augstudy.core.bundle import read_arrays
-from augstudy.core.store import StudyFolder
+from augstudy.core.store import RunFolder, StudyFolder
 from augstudy.data.corpus import Corpus, Recipe, Whole
 from augstudy.evaluate.visuals.style import StyleTransfer
 from augstudy.show.base import load
@@ -138,3 +138,8 @@ def test_crops_of_labelled_images_have_the_classes_of_these(split, picture):
 
 def test_figures_that_need_no_gallery_cost_none():
     assert Pictures(["layer_curves", "filters", "filter_statistics", "samples"], None).galleries == {}
+
+
+def test_attention_is_of_transformers_only(run_of, tmp_path):
+    gallery = pictures.GALLERIES["attention"]
+    assert [gallery.applies(run_of(name), RunFolder(tmp_path)) for name in ("mae", "rotnet")] == [True, False]

@@ -48,17 +48,9 @@ class BYOLModules(Modules):
     def after_step(self) -> None:
         follow(self.target, self.online, rising(self.settings.ema, self.step / self.steps))
 
-    def projected(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
-        return self.predicted(views[0]), self.target(views[1])
-
-    def sides(self) -> tuple[Encoder, Encoder]:
-        target = self.target.encoder
-        assert isinstance(target, Encoder)
-        return self.encoder, target
-
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         """A collapsed network predicts all views well, those of other crops too."""
-        prediction, target = self.projected(batch.views)
+        prediction, target = self.predicted(batch.views[0]), self.target(batch.views[1])
         own, others = ((prediction * t).sum(1).mean().item() for t in (target, target.roll(1, 0)))
         return [Diagnostic("cosine of views", own, others), *spread(target)]
 
@@ -86,7 +78,6 @@ class BYOL(Method):
     hidden: int = 4096
     ema: float = 0.996
     views: ClassVar[int] = 2
-    contrasts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

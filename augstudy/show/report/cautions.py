@@ -11,11 +11,14 @@ from augstudy.show.base import Results
 from augstudy.show.costs import facts
 from augstudy.show.curves import LOSS, curves
 
-__all__ = ["Caution", "cautions"]
+__all__ = ["COLLAPSED_NATS", "Caution", "cautions"]
 
 # A healthy embedding's coordinates have a standard deviation near 1 / sqrt(D), a collapsed one's near 0 (Chen and He,
 # "Exploring Simple Siamese Representation Learning", CVPR 2021, figure 2); a tenth of it is no longer healthy.
 COLLAPSED = 0.1
+# DINO without momentum and with centering, where the paper has a collapse, ended at 0.000 to 0.001 nats; trainings of
+# seconds that did not collapse ended at 0.03 and more.
+COLLAPSED_NATS = 0.01
 HALF = 50.0  # per cent of crops in one cluster
 CONSTANT = 10.0  # per cent of a layer's features; a few units that are never on are usual behind a ReLU
 CUE = 5.0  # points above chance on pictures that have no up: more than the sampling error of a thousand crops
@@ -92,6 +95,8 @@ def _named(metric: str, value: float, entry: dict[str, Any], facts: dict[str, An
         healthy = 1 / math.sqrt(dims) if dims else 0.1
         if value < COLLAPSED * healthy:
             yield "collapse", f"the embeddings' standard deviation is {value:.2g}, a healthy one is near {healthy:.2g}."
+    if metric == "information in what is said" and value < COLLAPSED_NATS:
+        yield "collapse", f"the network says the same of every picture ({value:.2g} nats tell them apart)."
     if metric == "largest cluster" and value > HALF:
         yield "collapse", f"one cluster holds {value:.0f} % of the crops."
     if metric == "task too easy" and value:

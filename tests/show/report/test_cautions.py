@@ -34,6 +34,8 @@ def warned(tmp_path):
     [
         (entry("std of embeddings", 0.12, 0.0), []),
         (entry("std of embeddings", 0.005, 0.0), ["collapse"]),
+        (entry("information in what is said", 0.4, 0.0, unit="nats"), []),
+        (entry("information in what is said", 0.001, 0.0, unit="nats"), ["collapse"]),
         (entry("largest cluster", 0.7, 0.33, "lower", "%"), []),
         (entry("largest cluster", 97.0, 0.33, "lower", "%"), ["collapse"]),
         (entry("task too easy", 0.0, 0.0, "lower"), []),
