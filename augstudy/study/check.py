@@ -74,7 +74,7 @@ def _line(laboratory: Laboratory, plans: list[Planned]) -> Line:
         method=run.method_name,
         data=run.data if plan.pictures == "-" else plan.pictures,
         parameters=parameters(network(run.backbone, run.view) if run.method.trains else run.backbone),
-        samples=crops * run.method.epochs * len(run.view.graphs(run.method.views)),
+        samples=run.method.visits(crops) * run.method.epochs * len(run.view.graphs(run.method.views)),
         runs=len(plans),
     )
 

@@ -19,10 +19,11 @@ UNITS = (("years", 365.25 * 86400), ("days", 86400.0), ("hours", 3600.0), ("minu
 def training_seconds(training: Pretraining, budget: float) -> float:
     """About how many seconds one training takes, told from about `budget` seconds of its steps."""
     method, count = training.method, len(training.source)
-    batch = min(method.batch_size, count)
+    batch = min(method.batch_size, method.visits(count))
     with rng.torch_seeded(training.seed, "estimate"):
         seconds = step_seconds(training.rehearsal(), batch, budget, training.fabric.device)
-    return (method.epochs + FORWARD * method.passes()) * (count // batch) * seconds
+    steps = method.epochs * (method.visits(count) // batch) + FORWARD * method.passes() * (count // batch)
+    return steps * seconds
 
 
 def step_seconds(step: Callable[[int], None], batch: int, budget: float, device: torch.device) -> float:

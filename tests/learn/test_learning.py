@@ -29,6 +29,7 @@ OWN = {
         f"method.prototypes=[{CLUSTERS},{CLUSTERS}]", "method.dim=64", "method.epochs=4", *ADAMW, "method.lr=0.001",
     ],
     "distillation": ["method.epochs=4", *ADAMW],
+    "exemplar": ["method.classes=500", "method.hidden=[128]", "method.epochs=12", *ADAMW],
     "jigsaw": ["method.epochs=4", "method.deals=8", "method.hidden=128", "view.scale=[1,1]", *ADAMW],
     "dino": [
         "method.epochs=6", "method.prototypes=256", "method.hidden=128", "method.bottleneck=32", "view.crops=2x16",
@@ -137,6 +138,13 @@ def test_nnclr_learns(trained):
     """Finds the other view of a held-out crop among 512, by a neighbour, four times as often as chance."""
     _, found, _ = trained("nnclr")
     assert found["top-1 of the positive"].value > 4 * found["top-1 of the positive"].chance
+
+
+def test_exemplar_learns(trained):
+    """Puts views that it has not been trained on in the right one of 500 classes ten times as often as chance."""
+    _, found, _ = trained("exemplar")
+    told = found["new views put in their class"]
+    assert told.value > 10 * told.chance
 
 
 def test_npid_learns(trained):

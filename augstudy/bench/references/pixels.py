@@ -101,6 +101,8 @@ COLOUR = (
     ),
     Case(("auto_contrast",), {}, lambda op, x, a: tv.autocontrast(x), lambda op, x, a: enhance.normalize_min_max(x)),
     Case(("linear_rgb",), {}, note="no such op elsewhere"),
+    Case(("principal_contrast",), {}, note="no such op elsewhere"),
+    Case(("saturation_value",), {}, note="no such op elsewhere"),
     *(Case(("color_space",), {"space": name}, None, kornia_space, name) for name in ("hsv", "lab", "ycbcr", "yuv")),
     Case(("channels",), {}, note="copies or fills"),
 )

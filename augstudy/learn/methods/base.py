@@ -197,9 +197,14 @@ class Method(ABC):
     def modules(self, encoder: Encoder, context: Context) -> Modules:
         """Everything that is trained, around this encoder."""
 
+    def visits(self, count: int) -> int:
+        """How many of `count` crops an epoch trains on."""
+        return count
+
     def steps(self, count: int) -> int:
         """Steps of the whole training on so many crops."""
-        return max(1, count // min(self.batch_size, count)) * self.epochs
+        seen = self.visits(count)
+        return max(1, seen // min(self.batch_size, seen)) * self.epochs
 
     def passes(self) -> int:
         """How many times, in the whole training, `before_epoch` reads all crops through the encoder."""
