@@ -11,6 +11,7 @@ import typer
 from augstudy.commands.base import complain
 from augstudy.core.errors import UserError, on_disk
 from augstudy.core.progress import Step, shown_by
+from augstudy.core.stop import Stopped, heed
 
 __all__ = ["main"]
 
@@ -19,6 +20,7 @@ COMMANDS = (
     "check",
     "preview",
     "crops",
+    "runs",
     "table",
     "figures",
     "probe",
@@ -76,10 +78,14 @@ def meter(what: str) -> AbstractContextManager[Step]:
 
 
 def main() -> None:
-    """Entry point: an error meant for the user is two lines and exit code 2."""
+    """Entry point: an error meant for the user is two lines and exit code 2; of a signal it is 128 + its number."""
+    heed()
     shown_by(meter)
     try:
         app()
+    except Stopped as stopped:
+        complain(UserError(f"stopped by {stopped}", "Give the same command again; what is finished is kept."))
+        sys.exit(stopped.code)
     except (UserError, OSError) as caught:
         error = caught if isinstance(caught, UserError) else on_disk(caught)
         complain(error)

@@ -1,6 +1,7 @@
 """Arrays too large for memory: written part by part, whole or not there at all, and mapped when they are read."""
 
 import json
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from augstudy.core.store import replacing, write_json
+from augstudy.core.store import digest, replacing, write_json
 
 __all__ = ["open_arrays", "writing_arrays"]
 
@@ -36,11 +37,13 @@ def writing_arrays(folder: Path, shapes: Mapping[str, tuple[int, ...]], facts: M
         arrays: Arrays = {}
         for name, place in places.items():
             arrays[name] = open_memmap(place, mode="w+", dtype=np.float16, shape=shapes[name])
+            reserve(place)
         yield arrays
         for array in arrays.values():
             array.flush()  # type: ignore[attr-defined]
         sums = {name: checksum(place) for name, place in places.items()}
-    write_json(folder / CARD, {"facts": dict(facts), "checksums": sums})
+    card = {"facts": dict(facts), "checksums": sums}
+    write_json(folder / CARD, card | {"checksum": digest(card)})
 
 
 def open_arrays(folder: Path, facts: Mapping[str, Any]) -> tuple[Arrays, dict[str, Any]] | None:
@@ -51,6 +54,8 @@ def open_arrays(folder: Path, facts: Mapping[str, Any]) -> tuple[Arrays, dict[st
     """
     try:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        if card.pop("checksum") != digest(card):
+            return None
         if {key: card["facts"].get(key) for key in facts} != dict(facts):
             return None
         files = {name: folder / f"{name}.npy" for name in card["checksums"]}
@@ -59,6 +64,13 @@ def open_arrays(folder: Path, facts: Mapping[str, Any]) -> tuple[Arrays, dict[st
         return {name: np.load(path, mmap_mode="c") for name, path in files.items()}, card["facts"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def reserve(path: Path) -> None:
+    """Take the disk space of a mapped file now: where it is lacking later, the system kills who writes (SIGBUS)."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def checksum(path: Path) -> int:

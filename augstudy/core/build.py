@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from augstudy.core.errors import UserError, nearest
+from augstudy.core.plain import check_plain
 
 __all__ = ["build", "check_choice", "check_interval", "check_range", "check_types", "settings"]
 
@@ -45,6 +46,7 @@ def build(cls: type[T], node: Mapping[str, Any], where: str) -> T:
         UserError: an unknown key (with the nearest right one), a wrong type, or a value out of range.
     """
     known = settings(cls)
+    check_plain(dict(node), where)
     for key in node:
         if key not in known:
             raise UserError(f"{where}: unknown key {key!r}", nearest(str(key), known))

@@ -1,13 +1,52 @@
-"""The records of all runs of a study in one file, for reading where the runs' own are not kept."""
+"""The record of a run, and those of all runs of a study in one file, for reading where the runs' own are not kept."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from augstudy.core.errors import UserError
-from augstudy.core.store import StudyFolder, checked_record, read_json, read_record, write_text
+from augstudy.core.store import StudyFolder, digest, read_json, write_json, write_text
 
-__all__ = ["are_written", "read_records", "write_records"]
+__all__ = [
+    "are_written",
+    "checked_record",
+    "other_versions",
+    "read_record",
+    "read_records",
+    "write_record",
+    "write_records",
+]
+
+SEAL = "checksum"  # of all that a record says besides
+RECORDED = ("status", "layers", "pretext", "evaluations")  # what a record always has
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What is recorded of a run that ended.
+
+    Raises:
+        UserError: the file is not JSON, lacks what every record has, or is not what was written.
+    """
+    record = checked_record(read_json(path), str(path))
+    if record.pop(SEAL, None) not in (None, digest(record)):  # None: of a version that knew no checksums
+        raise UserError(f"{path} is damaged: its checksum is another", "Delete this file and run the study again.")
+    return record
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Write a record with its checksum, so that no number is read that was not written."""
+    write_json(path, {**record, SEAL: digest(record)})
+
+
+def checked_record(record: Any, where: str) -> dict[str, Any]:
+    """Raises UserError when a value lacks what every record has."""
+    missing = [key for key in RECORDED if not isinstance(record, dict) or key not in record]
+    if missing:
+        what = f"{where} is no record of a run: it has no {', '.join(missing)}"
+        raise UserError(what, "Delete this file and run the study again.")
+    return dict(record)
 
 
 def read_records(folder: StudyFolder, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -39,6 +78,22 @@ def are_written(folder: StudyFolder, records: Mapping[str, dict[str, Any]]) -> b
     """Whether records.json holds just these records of these runs."""
     kept = _kept(folder)
     return all(kept.get(key) == record for key, record in records.items())
+
+
+def other_versions(records: Mapping[str, dict[str, Any]], now: str = "") -> str:
+    """A sentence on runs that were trained with different versions of torch; "" where there are none.
+
+    Args:
+        now: the version that further runs will be trained with.
+    """
+    made = Counter(" then ".join(record["torch"]) for record in records.values() if record.get("torch"))
+    if len(made.keys() | ({now} if now and made else set())) < 2:
+        return ""
+    told = ", ".join(f"{version} ({count} {'run' if count == 1 else 'runs'})" for version, count in made.items())
+    further = f"; further runs will be with {now}" if now and now not in made else ""
+    return (
+        f"Runs of this study were trained with different versions of torch, so not all else is equal: {told}{further}."
+    )
 
 
 def _kept(folder: StudyFolder) -> dict[str, dict[str, Any]]:

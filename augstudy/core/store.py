@@ -12,13 +12,15 @@ results/<study>/records.json              all its records in one file, for readi
 results/<study>/table.csv, table.md, claims.csv, figures/, report.html
 """
 
+import fcntl
 import hashlib
+import io
 import json
 import os
 import shlex
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,20 +35,18 @@ __all__ = [
     "RESULTS",
     "RunFolder",
     "StudyFolder",
-    "checked_record",
     "digest",
     "read_json",
-    "read_record",
     "read_yaml",
     "replacing",
     "save_array",
+    "sweep",
     "write_json",
     "write_text",
     "write_yaml",
 ]
 
 RESULTS = Path("results")  # where the results of all studies lie unless told
-RECORDED = ("status", "layers", "pretext", "evaluations")  # what a record always has
 
 
 def digest(value: Any, length: int = 12) -> str:
@@ -63,16 +63,30 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".tmp{path.suffix}")
-    os.close(handle)
     temporary = Path(name)
     try:
+        with suppress(OSError):  # where there are no locks, what the killed leave stays
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
         with temporary.open("rb") as f:
             os.fsync(f.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
+    except OSError as error:  # a full disk does not say which file it was, and the temporary one says nothing
+        if error.filename in (None, name):
+            error.filename = str(path)
+        raise
     finally:
+        os.close(handle)
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Take away what processes that are dead left half-written in a folder and below: nobody holds it locked."""
+    for path in folder.rglob(".*.tmp*"):
+        with suppress(OSError), path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -93,8 +107,10 @@ def write_yaml(path: Path, value: Any) -> None:
 
 def save_array(path: Path, array: np.ndarray[Any, Any]) -> None:
     """Write a whole .npy file or nothing."""
+    content = io.BytesIO()  # for numpy does not say what the system has against a file
+    np.save(content, array)
     with replacing(path) as temporary:
-        np.save(temporary, array)
+        temporary.write_bytes(content.getbuffer())
 
 
 def read_json(path: Path) -> Any:
@@ -103,24 +119,6 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} is not readable JSON ({error})", "Delete this file and run the study again.") from None
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """What is recorded of a run that ended.
-
-    Raises:
-        UserError: the file is not JSON, or lacks what every record has.
-    """
-    return checked_record(read_json(path), str(path))
-
-
-def checked_record(record: Any, where: str) -> dict[str, Any]:
-    """Raises UserError when a value lacks what every record has."""
-    missing = [key for key in RECORDED if not isinstance(record, dict) or key not in record]
-    if missing:
-        what = f"{where} is no record of a run: it has no {', '.join(missing)}"
-        raise UserError(what, "Delete this file and run the study again.")
-    return dict(record)
 
 
 def read_yaml(path: Path) -> Any:

@@ -1,12 +1,14 @@
 """What a training leaves behind: a checkpoint to resume from, and an encoder to use."""
 
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from augstudy.core import registry
 from augstudy.core.build import build
@@ -16,21 +18,25 @@ from augstudy.learn.backbones.base import Backbone, Encoder, fingerprint
 from augstudy.learn.sided import Sided
 
 __all__ = [
+    "Past",
     "encoder_files",
     "first_line",
     "load_checkpoint",
     "load_encoder",
+    "past",
     "read_card",
     "save_checkpoint",
     "save_encoder",
-    "spent",
 ]
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write the whole checkpoint or nothing."""
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    """Write the whole checkpoint or nothing; torch puts a CRC-32 of every tensor beside it."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # that there is no space, torch says in its own words
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
@@ -42,6 +48,9 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
+        with ZipFile(path) as file:  # torch itself does not look at the checksums
+            if wrong := file.testzip():
+                raise ValueError(f"the checksum of {wrong} is another")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return state
     except Exception as error:  # torch raises half a dozen kinds for damaged files
@@ -83,7 +92,7 @@ def save_encoder(
     }
     write_json(folder.card, card | ({"view": {"name": sided[0], "settings": sided[1]}} if sided else {}))
     with replacing(folder.encoder) as temporary:
-        save_file(state, temporary)
+        temporary.write_bytes(save(state))
 
 
 def read_card(where: RunFolder | Path | str) -> Any:
@@ -145,11 +154,34 @@ def encoder_files(where: RunFolder | Path | str) -> tuple[Path, Path]:
 
 def again(weights: Path, card: Path) -> str:
     """What to do about an encoder that cannot be had."""
-    files = f"{weights.name} and {card.name}"
-    return f"Copy {files} there again; where a study made them, delete record.json and run it again."
+    files, record = f"{weights.name} and {card.name}", RunFolder(weights.parent).record
+    return f"Copy {files} there again; where a study made them, delete {record} and run it again."
 
 
-def spent(folder: RunFolder) -> float:
-    """Seconds that the epochs took which a run that was stopped has behind it."""
-    state = load_checkpoint(folder.checkpoint) or {"history": []}
-    return float(sum(row.get("seconds", 0.0) for row in state["history"]))
+@dataclass(frozen=True)
+class Past:
+    """What a run that was stopped has behind it.
+
+    Args:
+        epochs: that are in its checkpoint.
+        seconds: that they took.
+        torch: versions of torch that made them.
+    """
+
+    epochs: int = 0
+    seconds: float = 0.0
+    torch: tuple[str, ...] = ()
+
+    def torch_until(self, epochs: int) -> list[str]:
+        """The versions of torch that will have made all of a run with so many epochs."""
+        done = self.epochs and self.epochs >= epochs
+        return list(self.torch) if done else list(dict.fromkeys([*self.torch, str(torch.__version__)]))
+
+
+def past(folder: RunFolder) -> Past:
+    """What the checkpoint of a run tells; nothing where there is none."""
+    state = load_checkpoint(folder.checkpoint)
+    if state is None:
+        return Past()
+    seconds = float(sum(row.get("seconds", 0.0) for row in state["history"]))
+    return Past(state["epoch"], seconds, tuple(state.get("torch", ())))

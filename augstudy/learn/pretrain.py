@@ -76,6 +76,7 @@ class Pretraining(Loop):
             "epoch": epoch + 1,
             "history": [*state["history"], row],
             "found": [vars(d) for d in found],
+            "torch": list(dict.fromkeys([*state.get("torch", ()), str(torch.__version__)])),
             "modules": modules.state_dict(),
             "optimizers": {name: o.state_dict() for name, o in optimizers.items()},
         }

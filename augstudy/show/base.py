@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from augstudy.core.errors import UserError
-from augstudy.core.records import read_records
+from augstudy.core.records import other_versions, read_records
 from augstudy.core.store import StudyFolder, read_yaml
 from augstudy.show.rows import REFERENCES, Row, merged, rows_of
 
@@ -123,8 +123,9 @@ class Results:
 
     @property
     def warnings(self) -> list[str]:
-        """One sentence for each fallback that stands in for what was asked for, and each row with images unseen."""
-        return list(_warnings(self.index))
+        """One sentence for each fallback, each row with images unseen, and runs of different versions of torch."""
+        others = other_versions(self.records)
+        return [*_warnings(self.index), *([others] if others else [])]
 
     def require_records(self) -> None:
         """Raises UserError where no run has ended, or nothing but tables and figures was kept of those that have."""

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from augstudy.core.build import build, settings
 from augstudy.core.errors import UserError, culprit, nearest
+from augstudy.core.plain import check_plain
 from augstudy.core.slips import not_yaml
 from augstudy.core.store import read_yaml
 from augstudy.study.plan import Study
@@ -56,6 +57,9 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> Study:
         UserError: names the file or the override, and the key.
     """
     written = read_study(path)
+    check_plain(written, str(path))
+    for text in overrides:
+        check_plain(text, f"override {text!r}")
     for key, value in written.items():
         if key not in (*_study_keys(), "defaults"):
             raise UserError(f"{path}: unknown key {key!r}", nearest(str(key), _study_keys()))
@@ -74,11 +78,20 @@ def _composed(path: Path, written: Mapping[str, Any], overrides: Sequence[str]) 
     fixed, sweep, plain = _sort(overrides)
     node = _hydra(path, _with_seeds(plain, written, path))
     own = _preset_of(written) or written.get("scale", "paper")
+    _folder_name(path, node.get("scale"))
     node["name"] = path.stem if node.get("scale") == own else f"{path.stem}-{node.get('scale')}"
     node["command"] = shlex.join(["augstudy", "run", str(path), *overrides])
     study = _study({**node, "overrides": fixed, "typed": tuple(plain), "file": str(path)}, str(path))
     methods, view = _without_said(study.methods, written, plain), _of_its_family(study.view, written, str(path))
     return replace(study, methods=methods, view=view, sweep={**study.sweep, **sweep})
+
+
+def _folder_name(path: Path, scale: Any) -> None:
+    """Raises UserError where the results of a study would lie outside the results folder."""
+    if path.stem.startswith("."):
+        raise UserError(f"{path} cannot name a results folder", "Rename the file, such as to toy.yaml.")
+    if scale is not None and not re.fullmatch(r"\w[\w.-]*", str(scale)):
+        raise UserError(f"{path}: scale: {scale!r} is not a word", "Name a scale: smoke, laptop, gpu or paper.")
 
 
 def _study_keys() -> list[str]:
@@ -258,6 +271,7 @@ def _hydra(path: Path, overrides: list[str]) -> dict[str, Any]:
     try:
         with initialize_config_dir(str(path.parent.resolve()), version_base="1.3"):
             config = hydra_compose(path.name, [*overrides, search])
+        check_plain(OmegaConf.to_container(config, resolve=False), str(path))  # files named in its defaults too
         node = OmegaConf.to_container(config, resolve=True)
         assert isinstance(node, dict)
         return {str(k): v for k, v in node.items()}

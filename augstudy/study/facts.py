@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from augstudy.core.records import other_versions, read_records
+from augstudy.core.store import StudyFolder
 from augstudy.data.datasets.base import Labelled
 from augstudy.data.images import ImageUsed
 from augstudy.study.measurement import Measurement
@@ -13,7 +15,7 @@ from augstudy.study.plan import Study
 from augstudy.study.provenance import image_facts, plain, provenance
 from augstudy.study.stock import Planned
 
-__all__ = ["entry", "left_out", "run_facts", "study_facts", "substitutions"]
+__all__ = ["entry", "left_out", "run_facts", "study_facts", "substitutions", "torch_versions"]
 
 
 ADVICE = "; AUGSTUDY_DATA may name a folder that has it"
@@ -105,3 +107,9 @@ def substitutions(images: Iterable[ImageUsed], data: Labelled) -> list[str]:
         if used.name != used.asked and used.label != used.name
     ]
     return [*lines, f"data set {data.asked} cannot be had: probing on {data.name}{ADVICE}"] if data.asked else lines
+
+
+def torch_versions(folder: StudyFolder, planned: Iterable[Planned]) -> list[str]:
+    """A line where finished runs were trained with another torch than is here."""
+    note = other_versions(read_records(folder, [plan.key for plan in planned]), str(torch.__version__))
+    return [note] if note else []

@@ -13,13 +13,15 @@ from augstudy.core import registry
 from augstudy.core.build import build, check_choice
 from augstudy.core.errors import Diverged, Unprobable
 from augstudy.core.lock import holding
-from augstudy.core.store import RunFolder, StudyFolder, read_record, write_json, write_yaml
+from augstudy.core.records import read_record, write_record
+from augstudy.core.stop import Stopped
+from augstudy.core.store import RunFolder, StudyFolder, sweep, write_yaml
 from augstudy.data.corpus import Source
 from augstudy.data.datasets.base import Labelled
 from augstudy.data.device import device_for
 from augstudy.data.images import ImageUsed, load_image
 from augstudy.evaluate.monitor import Monitor, Watch
-from augstudy.learn.checkpoint import save_encoder, spent
+from augstudy.learn.checkpoint import past
 from augstudy.learn.classifier import Classifier, untrained
 from augstudy.learn.loggers import Loggers
 from augstudy.learn.loop import Compute
@@ -27,10 +29,11 @@ from augstudy.learn.pretrain import Pretraining
 from augstudy.learn.sided import network
 from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
-from augstudy.study.facts import left_out, run_facts, study_facts, substitutions
+from augstudy.study.facts import left_out, run_facts, study_facts, substitutions, torch_versions
 from augstudy.study.information import Information
+from augstudy.study.keeping import keep
 from augstudy.study.measurement import Measurement
-from augstudy.study.pictures import Pictures, Subject, save_first_pictures
+from augstudy.study.pictures import Pictures, Subject
 from augstudy.study.plan import Study, expand
 from augstudy.study.progress import Reporter, Told
 from augstudy.study.regimes import Image
@@ -156,6 +159,7 @@ class Laboratory:
         with holding(self.folder.run(plan.key).lock) as mine:
             if not mine or self._finished(plan) or self._waits(plan):
                 return False
+            sweep(self.folder.run(plan.key).path)
             reporter.begin(f"{place} {plan.run.label}, seed {plan.run.seed}", plan.run.place)
             record = self.run_one(plan, reporter)
             reporter.end(record, self.measurement.main(record, self.labelled))
@@ -175,7 +179,12 @@ class Laboratory:
             UserError: labels are missing or all alike.
         """
         doubts = self.measurement.doubts(self.labelled) if look else []
-        return [*substitutions(self.images.values(), self.labelled), *left_out(self.planned, self.labelled), *doubts]
+        more = [
+            *left_out(self.planned, self.labelled),
+            *doubts,
+            *(torch_versions(self.folder, self.planned) if look else []),
+        ]
+        return [*substitutions(self.images.values(), self.labelled), *more]
 
     def run_one(self, plan: Planned, reporter: Told) -> dict[str, Any]:
         """Train the encoder unless that is done, then every probe and picture that is not; returns the record."""
@@ -187,33 +196,35 @@ class Laboratory:
                 record["evaluations"] += self.measurement.missing(record, folder, self.labelled, device, teacher)
             except Unprobable as error:
                 record |= {"status": "failed", "reason": error.what}
-            write_json(folder.record, record)
+            write_record(folder.record, record)
         if record["status"] == "finished":
             if owed := self._unpainted(plan):
                 subject = Subject(plan, folder, self.source(plan), self.labelled, self.measurement.extraction, device)
                 self.pictures.make(owed, subject)
             if self.information.lacking(record, plan.run):
                 record["evaluations"] += self.information.missing(record, plan.run, self.training(plan))
-                write_json(folder.record, record)
+                write_record(folder.record, record)
         return dict(record)
 
     def _train(self, plan: Planned, folder: RunFolder, reporter: Told) -> dict[str, Any]:
-        write_yaml(folder.provenance, self._provenance(plan))
-        start = time.perf_counter() - spent(folder)
+        facts, behind = self._provenance(plan), past(folder)
+        write_yaml(folder.provenance, facts)
+        start = time.perf_counter() - behind.seconds
         run, training = plan.run, self.training(plan)
         record: dict[str, Any] = {"hash": plan.key, "method": run.method_name, "status": "finished", "reason": None}
+        record["torch"] = behind.torch_until(run.method.epochs)
         try:
             encoder, found = training(reporter.step)
         except Diverged as error:
             record |= {"status": "failed", "reason": str(error), "layers": [], "pretext": [], "evaluations": []}
-            write_json(folder.record, record | {"seconds": round(time.perf_counter() - start, 3)})
+            write_record(folder.record, record | {"seconds": round(time.perf_counter() - start, 3)})
             return record
-        size = run.view.size if run.method.trains else None
-        sided = (run.view_name, asdict(run.view)) if run.view.two_encoders and run.method.trains else None
-        save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), size, sided)
-        save_first_pictures(folder, run, training.source, encoder)
+        except (KeyboardInterrupt, Stopped) as error:
+            write_yaml(folder.provenance, facts | {"stopped": str(error) or "SIGINT"})
+            raise
+        keep(folder, run, encoder, training.source)
         seconds = round(time.perf_counter() - start, 3)
-        write_yaml(folder.provenance, self._provenance(plan) | {"seconds": seconds})
+        write_yaml(folder.provenance, facts | {"seconds": seconds, "torch": record["torch"]})
         pretext = [asdict(d) for d in found]
         return record | {"seconds": seconds, "layers": encoder.names, "pretext": pretext, "evaluations": []}
 

@@ -10,7 +10,8 @@ import torch
 from augstudy.core import registry
 from augstudy.core.build import settings
 from augstudy.core.errors import Diverged, UserError
-from augstudy.core.store import RunFolder, digest, read_record
+from augstudy.core.records import read_record
+from augstudy.core.store import RunFolder, digest
 from augstudy.data.corpus import Corpus, Source, Whole
 from augstudy.data.datasets.base import Labelled, load
 from augstudy.data.drawn import Drawn, from_folder, from_split

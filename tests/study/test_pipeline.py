@@ -9,7 +9,7 @@ from PIL import Image
 from rich.console import Console
 
 from augstudy.core.errors import UserError
-from augstudy.core.store import read_record
+from augstudy.core.records import read_record
 from augstudy.learn.checkpoint import load_checkpoint, save_checkpoint
 from augstudy.learn.methods.base import Context
 from augstudy.study import measurement

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from augstudy.core.errors import UserError
-from augstudy.core.store import RunFolder, read_record, write_json
+from augstudy.core.records import read_record
+from augstudy.core.store import RunFolder, write_json
 from augstudy.learn.backbones.conv4 import Conv4
 from augstudy.learn.checkpoint import save_encoder
 from augstudy.learn.classifier import save_head, untrained

@@ -14,12 +14,14 @@ from typing import Any
 import torch
 
 from augstudy.core.errors import UserError, on_disk
+from augstudy.core.stop import Stopped, heed
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.plan import Study
 from augstudy.study.progress import Reporter
 
 __all__ = ["Local"]
 
+GRACE = 20.0  # s that a process has to leave its run in order
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -58,7 +60,9 @@ class Local:
                 one.close()
             for _, process in workers:
                 process.terminate()
-                process.join()
+            for _, process in workers:
+                process.join(GRACE)
+                process.kill()
 
     def _start(self, threads: int) -> tuple[Connection, SpawnProcess]:
         context = get_context("spawn")  # a forked child cannot use the threads that torch has in its parent
@@ -118,11 +122,12 @@ class Relay:
 def work(study: Study, results: Path, threads: int, pipe: Connection) -> None:
     """What each process does: the runs that no other does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of them; the first one ends the others
+    heed()
     torch.set_num_threads(threads)
     try:
         Laboratory(study, results).work(Relay(pipe))
         pipe.send(("done", ()))
-    except BrokenPipeError:
+    except (BrokenPipeError, Stopped):
         return  # nobody listens any more: the study was stopped
     except (UserError, OSError) as caught:
         error = caught if isinstance(caught, UserError) else on_disk(caught)

@@ -1,0 +1,20 @@
+"""What a finished training leaves in its run's folder: the encoder, and first pictures of it."""
+
+from dataclasses import asdict
+
+from augstudy.core.store import RunFolder
+from augstudy.data.corpus import Source
+from augstudy.learn.backbones.base import Encoder
+from augstudy.learn.checkpoint import save_encoder
+from augstudy.study.pictures import save_first_pictures
+from augstudy.study.plan import Run
+
+__all__ = ["keep"]
+
+
+def keep(folder: RunFolder, run: Run, encoder: Encoder, source: Source) -> None:
+    """Write the encoder with its card, then what costs next to nothing to draw of it."""
+    size = run.view.size if run.method.trains else None
+    sided = (run.view_name, asdict(run.view)) if run.view.two_encoders and run.method.trains else None
+    save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), size, sided)
+    save_first_pictures(folder, run, source, encoder)
