@@ -1,7 +1,7 @@
 """The estimators of mutual information that a study asks for, and what they read: held-out pairs, embedded."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -87,6 +87,13 @@ class Information:
     def index(self) -> list[dict[str, str]]:
         """What tables and figures need to know."""
         return [{"name": name, "key": self.key(name)} for name in self.estimators]
+
+    def told(self, lines: Sequence[dict[str, Any]], runs: Sequence[Run]) -> dict[str, Any]:
+        """What `study.yaml` says of it: the estimators, and by their lines the runs that they are asked of."""
+        if not self.estimators:
+            return {}
+        marked = [line | {"mi": True} if self.covers(run) else line for line, run in zip(lines, runs, strict=True)]
+        return {"mi": self.index(), "runs": marked}
 
     def lacking(self, record: dict[str, Any], run: Run) -> dict[str, Estimator]:
         """The estimators that a record has no evaluation by."""

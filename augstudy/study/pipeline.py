@@ -178,13 +178,9 @@ class Laboratory:
         Raises:
             UserError: labels are missing or all alike.
         """
-        doubts = self.measurement.doubts(self.labelled) if look else []
-        more = [
-            *left_out(self.planned, self.labelled),
-            *doubts,
-            *(torch_versions(self.folder, self.planned) if look else []),
-        ]
-        return [*substitutions(self.images.values(), self.labelled), *more]
+        left = left_out(self.planned, self.labelled)
+        looked = [*self.measurement.doubts(self.labelled), *torch_versions(self.folder, self.planned)] if look else []
+        return [*substitutions(self.images.values(), self.labelled), *left, *looked]
 
     def run_one(self, plan: Planned, reporter: Told) -> dict[str, Any]:
         """Train the encoder unless that is done, then every probe and picture that is not; returns the record."""
@@ -207,7 +203,8 @@ class Laboratory:
         return dict(record)
 
     def _train(self, plan: Planned, folder: RunFolder, reporter: Told) -> dict[str, Any]:
-        facts, behind = self._provenance(plan), past(folder)
+        facts = run_facts(plan, self.study, self.labelled, self.measurement, self.fabric.device)
+        behind = past(folder)
         write_yaml(folder.provenance, facts)
         start = time.perf_counter() - behind.seconds
         run, training = plan.run, self.training(plan)
@@ -225,8 +222,8 @@ class Laboratory:
         keep(folder, run, encoder, training.source)
         seconds = round(time.perf_counter() - start, 3)
         write_yaml(folder.provenance, facts | {"seconds": seconds, "torch": record["torch"]})
-        pretext = [asdict(d) for d in found]
-        return record | {"seconds": seconds, "layers": encoder.names, "pretext": pretext, "evaluations": []}
+        pretext, layers = [asdict(d) for d in found], encoder.names
+        return record | {"seconds": seconds, "layers": layers, "pretext": pretext, "evaluations": []}
 
     def training(self, plan: Planned, rehearsed: bool = False) -> Pretraining:
         """The training of this run's encoder, not begun yet.
@@ -300,12 +297,5 @@ class Laboratory:
     def index(self) -> dict[str, Any]:
         """`study.yaml`: what table and figures need to know besides the records."""
         facts = study_facts(self.study, self.planned, list(self.images.values()), self.labelled, self.measurement)
-        runs = [
-            {**line, "mi": True} if self.information.covers(plan.run) else line
-            for line, plan in zip(facts["runs"], self.planned, strict=True)
-        ]
-        information = {"mi": self.information.index()} if self.study.mi else {}
-        return {**facts, **information, "runs": runs, "command": self.folder.made_by(self.study.command)}
-
-    def _provenance(self, plan: Planned) -> dict[str, Any]:
-        return run_facts(plan, self.study, self.labelled, self.measurement, self.fabric.device)
+        facts |= self.information.told(facts["runs"], self.runs)
+        return facts | {"command": self.folder.made_by(self.study.command)}
