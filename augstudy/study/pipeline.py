@@ -222,8 +222,8 @@ class Laboratory:
         keep(folder, run, encoder, training.source)
         seconds = round(time.perf_counter() - start, 3)
         write_yaml(folder.provenance, facts | {"seconds": seconds, "torch": record["torch"]})
-        pretext, layers = [asdict(d) for d in found], encoder.names
-        return record | {"seconds": seconds, "layers": layers, "pretext": pretext, "evaluations": []}
+        record |= {"seconds": seconds, "layers": encoder.names, "pretext": [asdict(d) for d in found]}
+        return record | {"evaluations": []}
 
     def training(self, plan: Planned, rehearsed: bool = False) -> Pretraining:
         """The training of this run's encoder, not begun yet.
@@ -297,5 +297,8 @@ class Laboratory:
     def index(self) -> dict[str, Any]:
         """`study.yaml`: what table and figures need to know besides the records."""
         facts = study_facts(self.study, self.planned, list(self.images.values()), self.labelled, self.measurement)
-        facts |= self.information.told(facts["runs"], self.runs)
-        return facts | {"command": self.folder.made_by(self.study.command)}
+        return (
+            facts
+            | self.information.told(facts["runs"], self.runs)
+            | {"command": self.folder.made_by(self.study.command)}
+        )
