@@ -37,7 +37,7 @@ from augstudy.study.pictures import Pictures, Subject
 from augstudy.study.plan import Study, expand
 from augstudy.study.progress import Reporter, Told
 from augstudy.study.regimes import Image
-from augstudy.study.stock import Planned, Stock, taught_by
+from augstudy.study.stock import Planned, Stock, taught_by, waits
 from augstudy.study.teachers import Elsewhere
 from augstudy.study.trial import check_reach, try_networks, try_teacher
 
@@ -157,7 +157,7 @@ class Laboratory:
     def _attempt(self, plan: Planned, place: str, reporter: Told) -> bool:
         """Make a run, unless another process is making it or has made it."""
         with holding(self.folder.run(plan.key).lock) as mine:
-            if not mine or self._finished(plan) or self._waits(plan):
+            if not mine or self._finished(plan) or waits(plan, self.folder):
                 return False
             sweep(self.folder.run(plan.key).path)
             reporter.begin(f"{place} {plan.run.label}, seed {plan.run.seed}", plan.run.place)
@@ -267,11 +267,6 @@ class Laboratory:
     def source(self, plan: Planned) -> Source:
         """What this run trains on."""
         return self.stock.source(plan, self.fabric.device)
-
-    def _waits(self, plan: Planned) -> bool:
-        """Whether a run cannot begin yet, for its teacher is still to be trained."""
-        teacher = plan.teacher
-        return isinstance(teacher, Planned) and not self.folder.run(teacher.key).record.exists()
 
     def _finished(self, plan: Planned) -> bool:
         path = self.folder.run(plan.key).record

@@ -11,7 +11,7 @@ from augstudy.core import registry
 from augstudy.core.build import settings
 from augstudy.core.errors import Diverged, UserError
 from augstudy.core.records import read_record
-from augstudy.core.store import RunFolder, digest
+from augstudy.core.store import RunFolder, StudyFolder, digest
 from augstudy.data.corpus import Corpus, Source, Whole
 from augstudy.data.datasets.base import Labelled, load
 from augstudy.data.drawn import Drawn, from_folder, from_split
@@ -21,7 +21,7 @@ from augstudy.study.plan import Run, Study
 from augstudy.study.regimes import Image, Images
 from augstudy.study.teachers import Elsewhere
 
-__all__ = ["Planned", "Stock", "taught_by"]
+__all__ = ["Planned", "Stock", "taught_by", "waits"]
 
 
 @dataclass(frozen=True)
@@ -150,3 +150,8 @@ class Stock:
             return Corpus(plan.drawn.images, run.recipe, run.seed, device)
         size = self.labelled.train.images(torch.zeros(1, dtype=torch.long)).shape[-1]
         return Whole(self.labelled.train, size, run.seed, device, limit=run.full.count)
+
+
+def waits(plan: Planned, folder: StudyFolder) -> bool:
+    """Whether a run cannot begin yet, for its teacher is still to be trained."""
+    return isinstance(plan.teacher, Planned) and not folder.run(plan.teacher.key).record.exists()
