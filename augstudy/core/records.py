@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from augstudy.core.errors import UserError
+from augstudy.core.shape import misshapen
 from augstudy.core.store import StudyFolder, digest, read_json, write_json, write_text
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
 ]
 
 SEAL = "checksum"  # of all that a record says besides
-RECORDED = ("status", "layers", "pretext", "evaluations")  # what a record always has
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -42,10 +42,8 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
 
 def checked_record(record: Any, where: str) -> dict[str, Any]:
     """Raises UserError when a value lacks what every record has."""
-    missing = [key for key in RECORDED if not isinstance(record, dict) or key not in record]
-    if missing:
-        what = f"{where} is no record of a run: it has no {', '.join(missing)}"
-        raise UserError(what, "Delete this file and run the study again.")
+    if slip := misshapen(record):
+        raise UserError(f"{where} is no record of a run: {slip}", "Delete this file and run the study again.")
     return dict(record)
 
 

@@ -29,6 +29,7 @@ import numpy as np
 import yaml
 
 from augstudy.core.errors import UserError
+from augstudy.core.shape import overgrown
 from augstudy.core.slips import not_yaml
 
 __all__ = [
@@ -117,18 +118,26 @@ def read_json(path: Path) -> Any:
     """Raises UserError when the file is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not readable JSON ({error})", "Delete this file and run the study again.") from None
 
 
 def read_yaml(path: Path) -> Any:
     """Raises UserError when the file is not YAML."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if overgrown(value):
+            raise UserError(
+                f"{path} is too large, too deep or refers to itself", "Write it without such aliases (*name)."
+            )
+        return value
     except UnicodeDecodeError:
         raise UserError(f"{path} is not text in UTF-8, so it is no YAML", "Save it as UTF-8 in an editor.") from None
     except yaml.YAMLError as error:
         raise not_yaml(path, error) from None
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        what = f"{path} is not readable YAML: a value is not what it says it is ({type(error).__name__}: {error})"
+        raise UserError(what, "Look for dates, tags (!!) and deep brackets, and put texts in quotes.") from None
 
 
 @dataclass(frozen=True)

@@ -277,6 +277,9 @@ def _hydra(path: Path, overrides: list[str]) -> dict[str, Any]:
         return {str(k): v for k, v in node.items()}
     except yaml.YAMLError as error:  # Hydra refuses more than the parser: a key that stands there twice
         raise not_yaml(path, error) from None
+    except RecursionError:
+        what = f"{path}: its defaults lead back to the file itself, as those of a file called {path.name} may"
+        raise UserError(what, f"Give the file another name than configs/ has, and begin it with {DEFAULTS}.") from None
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         text = " ".join(str(error).split())
         if found := re.search(r"Could not load '([^']*)'", text):
