@@ -30,12 +30,15 @@ OWN = {
     ],
     "distillation": ["method.epochs=4", *ADAMW],
     "exemplar": ["method.classes=500", "method.hidden=[128]", "method.epochs=12", *ADAMW],
-    "jigsaw": ["method.epochs=4", "method.deals=8", "method.hidden=128", "view.scale=[1,1]", *ADAMW],
     "dino": [
         "method.epochs=6", "method.prototypes=256", "method.hidden=128", "method.bottleneck=32", "view.crops=2x16",
         "method.teacher_temperature=0.04", *ADAMW,
     ],
     "mae": ["method.epochs=8", "method.decoder_dim=32", "method.decoder_depth=1", *ADAMW],
+    "jigsaw": [
+        "method.epochs=4", "method.deals=8", "method.hidden=128", "method.tile_width=64", "method.dropout=0",
+        "method.channel_jitter=0", "view.scale=[1,1]", *ADAMW,
+    ],
     "moco": ["method.queue=1024", "method.dim=64", "method.head_norm=true", "method.symmetric=true", *ADAMW],
     "nnclr": [
         "method.queue=512", "method.dim=64", "method.hidden=128", "method.predictor_hidden=128", "method.epochs=15",
@@ -95,16 +98,16 @@ def test_rotnet_learns(trained):
 
 
 def test_context_prediction_learns(trained):
-    """6 points over chance; the noise stays within 3 of it."""
+    """12 points over chance; the noise stays within 3 of it."""
     _, found, _ = trained("context_prediction")
-    assert found["position accuracy"].value > 12.5 + 6
+    assert found["position accuracy"].value > 12.5 + 12
     assert found["position accuracy on noise"].value < 12.5 + 3
 
 
 def test_jigsaw_learns(trained):
-    """Half as often again as chance names the right one of ten orders; the noise stays within 3 points of it."""
+    """5 points over chance, which is one order of ten; the noise stays within 3 points of it."""
     _, found, _ = trained("jigsaw")
-    assert found["order accuracy"].value > 15
+    assert found["order accuracy"].value > 10 + 5
     assert found["order accuracy on noise"].value < 10 + 3
 
 
@@ -115,9 +118,9 @@ def test_colorization_learns(trained):
 
 
 def test_context_encoder_learns(trained):
-    """Half the error of the mean colour around the hole."""
+    """Seven tenths of the error of the mean colour around the hole."""
     _, found, _ = trained("context_encoder")
-    assert found["squared error in the hole"].value < 0.5 * found["squared error in the hole"].chance
+    assert found["squared error in the hole"].value < 0.7 * found["squared error in the hole"].chance
 
 
 def test_moco_learns(trained):
