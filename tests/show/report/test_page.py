@@ -130,6 +130,26 @@ def test_what_a_study_says_is_never_markup(tmp_path, where):
     assert hostile in words(results.folder.report)
 
 
+def test_nor_is_what_else_strangers_name(tmp_path):
+    """Names of images, of sets and of axes, notes, claims, credits, and the reasons of failures."""
+    hostile = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'&"
+    index = study_index(LINES[:3], (0, 1), (0.07, hostile))
+    claims = [{"say": hostile, "greater": {"label": LINES[1][0], "layer": "conv2"}, "than": {"label": "random"}}]
+    index |= {"claims": claims, "notes": [hostile]}
+    index["image"] |= {"used": hostile, "label": hostile, "credit": hostile, "licence": hostile}
+    index["probe_data"] |= {"used": hostile, "label": hostile, "note": hostile}
+    for run in index["runs"]:
+        run["image"] = hostile
+    records = records_of(index)
+    last = index["runs"][-1]
+    records[last["hash"]] = failed(last) | {"reason": hostile}
+    results = load(write_study(StudyFolder(tmp_path / "study"), index, records))
+    text = write(results).read_text(encoding="utf-8")
+    assert len(Page(text)["script"]) == 1  # ours
+    assert Page(text)["img"] == []
+    assert words(results.folder.report).count(hostile) >= 6
+
+
 @pytest.mark.parametrize("records", ["none", "failed", "one"])
 def test_a_study_that_is_not_whole_has_a_report_too(tmp_path, records):
     index = study_index(LINES[:2], (0, 1))
