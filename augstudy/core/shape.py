@@ -14,9 +14,7 @@ LARGEST = 10**300
 
 def misshapen(record: Any) -> str:
     """In a few words what a value lacks of the record of a run; "" for a record."""
-    if not isinstance(record, dict):
-        return "it is no mapping"
-    if missing := [key for key in RECORDED if key not in record]:
+    if missing := [key for key in RECORDED if not isinstance(record, dict) or key not in record]:
         return f"it has no {', '.join(missing)}"
     return next(_slips(record), "")
 
