@@ -110,7 +110,7 @@ def training(run_of: Callable[..., Run], picture: Tensor, split: Stored, tmp_pat
         source: Source = Whole(split, 32, seed, reserve=12) if run.data == "full" else Corpus(picture, run.recipe, seed)
         return Pretraining(
             run.method,
-            run.backbone,
+            run.method.network(run.backbone, run.view),
             source,
             run.view.graph(),
             run.view.size,

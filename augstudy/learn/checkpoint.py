@@ -10,12 +10,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from augstudy.core import registry
-from augstudy.core.build import build
 from augstudy.core.errors import UserError
 from augstudy.core.store import RunFolder, read_json, replacing, write_json
-from augstudy.learn.backbones.base import Backbone, Encoder, fingerprint
-from augstudy.learn.sided import Sided
+from augstudy.learn.backbones.base import Encoder, fingerprint
+from augstudy.learn.sided import rebuilt
 
 __all__ = [
     "Past",
@@ -71,14 +69,14 @@ def save_encoder(
     backbone: str,
     settings: dict[str, Any],
     size: int | None = None,
-    sided: tuple[str, dict[str, Any]] | None = None,
+    more: dict[str, Any] | None = None,
 ) -> None:
     """`encoder.safetensors`, and the card `encoder.json` that says how to build and feed the network it fits.
 
     Args:
         backbone, settings: name and settings of the part that made the encoder.
         size: side in px of the views that it was trained on, if it was; other sizes fit too.
-        sided: name and settings of the view family whose two sides have an encoder each.
+        more: what the card says besides (see `sided.around`).
     """
     state = {encoder.exported_name(name): value.cpu().contiguous() for name, value in encoder.state_dict().items()}
     card = {
@@ -90,7 +88,7 @@ def save_encoder(
         "fingerprint": fingerprint(encoder),
         "augstudy": version("augstudy"),
     }
-    write_json(folder.card, card | ({"view": {"name": sided[0], "settings": sided[1]}} if sided else {}))
+    write_json(folder.card, card | (more or {}))
     with replacing(folder.encoder) as temporary:
         temporary.write_bytes(save(state))
 
@@ -124,11 +122,7 @@ def load_encoder(where: RunFolder | Path | str) -> Encoder:
     fix = again(weights, path)
     try:
         card = read_card(where)
-        backbone: Backbone = build(registry.find("learn.backbones", card["backbone"]), card["settings"], str(path))
-        if view := card.get("view"):
-            backbone = Sided(
-                backbone=backbone, view=build(registry.find("augment.views", view["name"]), view["settings"], str(path))
-            )
+        backbone = rebuilt(card, str(path))
         with torch.device("meta"):  # draws no random weights, for the file's take their place
             encoder = backbone.encoder()
         names = {encoder.exported_name(name): name for name in encoder.state_dict()}

@@ -104,6 +104,8 @@ class Loop:
         with rng.torch_seeded(self.seed, f"train/{epoch}"):
             modules.train()
             order = modules.before_epoch(epoch, self.source)
+            for name in modules.renewed(epoch):
+                optimizers[name].state.clear()
             if order is None:
                 order = rng.permutation(self.seed, "train/order", len(self.source), epoch)
             size = min(self.method.batch_size, len(order))

@@ -1,6 +1,8 @@
 """Two encoders, one for each side of a split picture, that are probed as one: their features lie side by side."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -8,25 +10,45 @@ from torch import Tensor, nn
 from augstudy.augment.graph import Graph
 from augstudy.augment.sampler import Pyramid
 from augstudy.augment.views.base import View
+from augstudy.core import registry
+from augstudy.core.build import build
 from augstudy.core.errors import UserError
 from augstudy.learn.backbones.base import Backbone, Encoder, signed
+from augstudy.learn.flow import Generator, Split
 
-__all__ = ["Sided", "TwoSided", "network"]
+__all__ = ["Generated", "Lenses", "Sided", "TwoSided", "around", "network", "rebuilt"]
+
+
+class Lenses(nn.Module):
+    """Pixels (B, 3, h, w) in [-1, 1] -> what each encoder sees, (B, C, h, w) in [-1, 1].
+
+    Args:
+        graphs: what makes each part of a picture; nothing in it is left to chance.
+        channels: of both parts.
+    """
+
+    def __init__(self, graphs: tuple[Graph, Graph], channels: tuple[int, int]) -> None:
+        super().__init__()
+        self.graphs, self.channels = graphs, channels
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        pictures, index = Pyramid((x + 1) / 2), torch.arange(len(x))
+        return [signed(graph(pictures, graph.sample(0, "lens", index))) for graph in self.graphs]
 
 
 class TwoSided(Encoder):
-    """Splits a picture as its view family does and gives each part to an encoder of its own.
+    """Splits a picture in two and gives each part to an encoder of its own.
 
     Args:
         sides: one encoder a part.
-        lenses: what makes each part of a picture; nothing in it is left to chance.
+        lens: makes both parts of a picture, as its view family does or as a method has learnt to.
 
     Source: Tian, Krishnan, Isola (CMC), ECCV 2020, section 3.3: features of all views are concatenated.
     """
 
-    def __init__(self, sides: tuple[Encoder, Encoder], lenses: tuple[Graph, Graph]) -> None:
+    def __init__(self, sides: tuple[Encoder, Encoder], lens: Lenses | Generator) -> None:
         super().__init__({}, sum(side.channels for side in sides), sides[0].grid)
-        self.sides, self.lenses = nn.ModuleList(sides), lenses
+        self.sides, self.lens = nn.ModuleList(sides), lens
 
     @property
     def names(self) -> list[str]:
@@ -41,9 +63,9 @@ class TwoSided(Encoder):
         return first, second
 
     def parts(self, x: Tensor) -> list[Tensor]:
-        """Pixels (B, 3, h, w) in [-1, 1] -> what each encoder sees, (B, C, h, w) in [-1, 1]."""
-        pictures, index = Pyramid((x + 1) / 2), torch.arange(len(x))
-        return [signed(lens(pictures, lens.sample(0, "lens", index))) for lens in self.lenses]
+        """Pixels (B, 3, h, w) in [-1, 1] -> what each encoder sees, (B, C, h, w)."""
+        parts: list[Tensor] = self.lens(x)
+        return parts
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         first, second = (side.layers(part) for side, part in zip(self.pair, self.parts(x), strict=True))
@@ -70,7 +92,27 @@ class Sided(Backbone):
 
     def encoder(self) -> TwoSided:
         first, second = (fitted(self.backbone.encoder(), count) for count in self.view.channels)
-        return TwoSided((first, second), self.view.lenses())
+        return TwoSided((first, second), Lenses(self.view.lenses(), self.view.channels))
+
+
+@dataclass(frozen=True)
+class Generated(Backbone):
+    """A backbone twice, on the two views that a flow makes of a picture; the flow is trained and saved with it.
+
+    Args:
+        backbone: what each side is.
+        split: how views are made.
+    """
+
+    backbone: Backbone = field(kw_only=True)
+    split: Split = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        """The width is the backbone's own."""
+
+    def encoder(self) -> TwoSided:
+        first, second = (fitted(self.backbone.encoder(), count) for count in Generator.channels)
+        return TwoSided((first, second), Generator(self.split))
 
 
 def fitted(encoder: Encoder, channels: int) -> Encoder:
@@ -93,3 +135,32 @@ def fitted(encoder: Encoder, channels: int) -> Encoder:
 def network(backbone: Backbone, view: View) -> Backbone:
     """What a run trains: its backbone, or two where the sides of its views are not of one kind."""
     return Sided(backbone=backbone, view=view) if view.two_encoders else backbone
+
+
+def around(network: Backbone, view_name: str) -> dict[str, Any]:
+    """What the card of an encoder says besides its backbone, for `rebuilt`: how two sides come about, if there are two.
+
+    Args:
+        view_name: of the family of the run's views.
+    """
+    if isinstance(network, Sided):
+        return {"view": {"name": view_name, "settings": asdict(network.view)}}
+    return {"split": asdict(network.split)} if isinstance(network, Generated) else {}
+
+
+def rebuilt(card: Mapping[str, Any], where: str) -> Backbone:
+    """The network that a card tells of.
+
+    Args:
+        where: the card's file, for errors.
+
+    Raises:
+        UserError: it names a part or a setting that there is not.
+        KeyError: it is no card.
+    """
+    backbone: Backbone = build(registry.find("learn.backbones", card["backbone"]), card["settings"], where)
+    if view := card.get("view"):
+        return Sided(
+            backbone=backbone, view=build(registry.find("augment.views", view["name"]), view["settings"], where)
+        )
+    return Generated(backbone=backbone, split=build(Split, card["split"], where)) if "split" in card else backbone

@@ -6,7 +6,6 @@ from functools import cache
 import torch
 
 from augstudy.learn.backbones.base import Backbone
-from augstudy.learn.sided import network
 from augstudy.study.estimate import human, training_seconds
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.stock import Planned
@@ -73,7 +72,7 @@ def _line(laboratory: Laboratory, plans: list[Planned]) -> Line:
         row=run.row,
         method=run.method_name,
         data=run.data if plan.pictures == "-" else plan.pictures,
-        parameters=parameters(network(run.backbone, run.view) if run.method.trains else run.backbone),
+        parameters=parameters(run.method.network(run.backbone, run.view)),
         samples=run.method.visits(crops) * run.method.epochs * len(run.view.graphs(run.method.views)),
         runs=len(plans),
     )

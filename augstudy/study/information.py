@@ -131,7 +131,7 @@ class Information:
         modules = restored(training)
         parts: list[tuple[Tensor, ...]] = []
         for index in training.source.held_out(self.pairs).split(CHUNK):
-            views = training.judging(index).views[:2]
+            views = modules.compared(training.judging(index).views)[:2]
             embeddings = [side.embed(view) for side, view in zip(modules.sides(), views, strict=True)]
             parts.append((*embeddings, *modules.projected(views)))
         first, second, z, w = (torch.cat(side).float() for side in zip(*parts, strict=True))

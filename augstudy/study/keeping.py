@@ -6,6 +6,7 @@ from augstudy.core.store import RunFolder
 from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import save_encoder
+from augstudy.learn.sided import around
 from augstudy.study.pictures import save_first_pictures
 from augstudy.study.plan import Run
 
@@ -15,6 +16,6 @@ __all__ = ["keep"]
 def keep(folder: RunFolder, run: Run, encoder: Encoder, source: Source) -> None:
     """Write the encoder with its card, then what costs next to nothing to draw of it."""
     size = run.view.size if run.method.trains else None
-    sided = (run.view_name, asdict(run.view)) if run.view.two_encoders and run.method.trains else None
-    save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), size, sided)
+    more = around(run.method.network(run.backbone, run.view), run.view_name)
+    save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), size, more)
     save_first_pictures(folder, run, source, encoder)

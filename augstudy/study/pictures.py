@@ -27,6 +27,7 @@ from augstudy.evaluate.visuals.style import StyleTransfer, fitted
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.backbones.vit import ViT
 from augstudy.learn.checkpoint import load_checkpoint, load_encoder
+from augstudy.learn.sided import TwoSided
 from augstudy.study.pairs import pair_pictures
 from augstudy.study.plan import Run
 from augstudy.study.stock import Planned
@@ -40,11 +41,11 @@ CONTENT, STYLE = "chelsea", "ihc"  # images that come with scikit-image, and tha
 
 def save_first_pictures(folder: RunFolder, run: Run, source: Source, encoder: Encoder) -> None:
     """What costs next to nothing right after training, whatever the study's figures: filters, some crops and views."""
-    if not run.view.two_encoders:  # which see some channels each: there are no colours to show
+    if not isinstance(encoder, TwoSided):  # which see some channels each: there are no colours to show
         save_array(folder.filters, first_layer(encoder))
     if run.cropped:
         save_array(folder.crops, as_pixels(source.batch(torch.arange(SHEET))))
-    if run.method.contrasts:
+    if run.method.contrasts and run.method.views == 2:
         save_array(folder.views, as_pixels(pair_pictures(source, run.view.pair(), torch.arange(PAIRS))))
 
 

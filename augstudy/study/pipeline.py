@@ -26,7 +26,6 @@ from augstudy.learn.classifier import Classifier, untrained
 from augstudy.learn.loggers import Loggers
 from augstudy.learn.loop import Compute
 from augstudy.learn.pretrain import Pretraining
-from augstudy.learn.sided import network
 from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
 from augstudy.study.facts import left_out, run_facts, study_facts, substitutions, torch_versions
@@ -37,8 +36,7 @@ from augstudy.study.pictures import Pictures, Subject
 from augstudy.study.plan import Study, expand
 from augstudy.study.progress import Reporter, Told
 from augstudy.study.regimes import Image
-from augstudy.study.stock import Planned, Stock, taught_by, waits
-from augstudy.study.teachers import Elsewhere
+from augstudy.study.stock import Planned, Stock, lender, waits
 from augstudy.study.trial import check_reach, try_networks, try_teacher
 
 __all__ = ["Laboratory"]
@@ -234,7 +232,7 @@ class Laboratory:
         run, view, folder = plan.run, plan.run.view, self.folder.run(plan.key)
         return Pretraining(
             method=run.method,
-            backbone=network(run.backbone, view),
+            backbone=run.method.network(run.backbone, view),
             source=self.source(plan),
             graph=view.graph(),
             graphs=view.graphs(run.method.views),
@@ -255,14 +253,9 @@ class Laboratory:
         Args:
             rehearsed: an untrained one stands in for a row of this study.
         """
-        teacher = plan.teacher
-        if isinstance(teacher, Elsewhere):
-            return teacher.load
-        if teacher is None:
-            return None
-        if rehearsed:
-            return partial(untrained, teacher.run.backbone, len(self.labelled.classes))
-        return partial(taught_by, teacher, self.folder.run(teacher.key))
+        if rehearsed and isinstance(plan.teacher, Planned):
+            return partial(untrained, plan.teacher.run.backbone, len(self.labelled.classes))
+        return lender(plan.teacher, self.folder)
 
     def source(self, plan: Planned) -> Source:
         """What this run trains on."""

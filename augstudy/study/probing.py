@@ -75,7 +75,7 @@ def _trunk(encoder: Encoder, layers: Sequence[str], imagenet: bool) -> Encoder:
     if not isinstance(encoder, TwoSided):
         return Trunk(encoder, layers, imagenet)
     first, second = (Trunk(side, layers, imagenet) for side in encoder.pair)
-    return TwoSided((first, second), encoder.lenses)
+    return TwoSided((first, second), encoder.lens)
 
 
 def probe_with(

@@ -1,8 +1,8 @@
 """What the runs of a study read: images found, sets loaded and images drawn, each of them once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from augstudy.study.plan import Run, Study
 from augstudy.study.regimes import Image, Images
 from augstudy.study.teachers import Elsewhere
 
-__all__ = ["Planned", "Stock", "taught_by", "waits"]
+__all__ = ["Planned", "Stock", "lender", "waits"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,13 @@ def taught_by(teacher: Planned, folder: RunFolder) -> Classifier:
     if record["status"] == "failed":
         raise Diverged(f"its teacher failed, {teacher.run.row}, seed {teacher.run.seed}: {record['reason']}")
     return load_classifier(folder)
+
+
+def lender(teacher: Planned | Elsewhere | None, folder: StudyFolder) -> Callable[[], Classifier] | None:
+    """What loads a teacher when it is needed; `folder` is that of its study."""
+    if isinstance(teacher, Planned):
+        return partial(taught_by, teacher, folder.run(teacher.key))
+    return teacher.load if teacher else None
 
 
 class Stock:

@@ -9,7 +9,7 @@ from augstudy.core import registry
 from augstudy.core.errors import UserError
 from augstudy.learn.backbones.base import Backbone
 from augstudy.learn.methods.base import Context
-from augstudy.learn.sided import TwoSided, network
+from augstudy.learn.sided import TwoSided
 from augstudy.study.plan import Run
 from augstudy.study.teachers import Elsewhere
 
@@ -32,13 +32,14 @@ def try_networks(run: Run) -> None:
     if run.method.trains:
         check_pairs(run, where)
         sizes = check_number(run, where)
-    backbone = network(run.backbone, run.view) if run.method.trains else run.backbone
+    backbone = run.method.network(run.backbone, run.view)
     with torch.device("meta"):
         try:
             count = run.recipe.count if run.cropped else run.full.count or MANY
-            run.method.modules(backbone.encoder(), Context(run.seed, run.view.size, count, classes=2))
+            classes = 0 if run.cropped and run.teacher is None else 2
+            run.method.modules(backbone.encoder(), Context(run.seed, run.view.size, count, classes))
             for size in sizes:
-                try_view(backbone, size, run.view.channels)
+                try_view(backbone, size)
         except UserError as error:
             raise error.at(where) from None
         except RuntimeError:
@@ -47,12 +48,12 @@ def try_networks(run: Run) -> None:
 
 
 @cache
-def try_view(backbone: Backbone, size: int, channels: tuple[int, ...]) -> None:
+def try_view(backbone: Backbone, size: int) -> None:
     """Show an encoder a view of this side; once for all rows that have the same, for a study may have hundreds."""
     encoder = backbone.encoder()
     sides = encoder.pair if isinstance(encoder, TwoSided) else (encoder,)
-    for side, count in zip(sides, channels, strict=False):  # one encoder takes either view
-        side(torch.empty(2, count, size, size))
+    for side, channels in zip(sides, encoder.lens.channels if isinstance(encoder, TwoSided) else (3,), strict=True):
+        side(torch.empty(2, channels, size, size))
 
 
 def try_teacher(run: Run) -> None:

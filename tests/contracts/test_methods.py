@@ -41,7 +41,7 @@ def test_is_a_method_whose_defaults_are_valid(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_the_encoder_it_is_given_is_the_one_it_trains(name, run_of):
     run = run_of(name)
-    encoder = run.backbone.encoder()
+    encoder = run.method.network(run.backbone, run.view).encoder()
     before = fingerprint(encoder)
     modules = run.method.modules(encoder, Context(0, run.view.size, 48, 3))
     assert modules.encoder is encoder

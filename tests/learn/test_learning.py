@@ -39,6 +39,7 @@ OWN = {
         "method.epochs=4", "method.deals=8", "method.hidden=128", "method.tile_width=64", "method.dropout=0",
         "method.channel_jitter=0", "view.scale=[1,1]", *ADAMW,
     ],
+    "learned_views": ["method.epochs=4", "method.view_epochs=2", "method.dim=64", "view.scale=[0.5,1]", *ADAMW],
     "moco": ["method.queue=1024", "method.dim=64", "method.head_norm=true", "method.symmetric=true", *ADAMW],
     "nnclr": [
         "method.queue=512", "method.dim=64", "method.hidden=128", "method.predictor_hidden=128", "method.epochs=15",
@@ -168,6 +169,14 @@ def test_byol_learns(trained):
     _, found, _ = trained("byol")
     assert found["cosine of views"].value > found["cosine of views"].chance + 0.33
     assert found["std of embeddings"].value > 0.5 / 64**0.5
+
+
+def test_learned_views_learns(trained):
+    """Encoders find the other view twelve times as often as chance, of views that a flow has learnt to set apart."""
+    _, found, _ = trained("learned_views")
+    top1 = found["top-1 of the positive"]
+    assert top1.value > 12 * top1.chance
+    assert found["nothing shared that is found"].value == 0
 
 
 def test_deepcluster_learns(trained):

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from augstudy.core import registry, rng
-from augstudy.core.build import build
 from augstudy.core.errors import UserError
 from augstudy.core.store import RunFolder, read_yaml
 from augstudy.learn.backbones.base import Backbone, Encoder
 from augstudy.learn.checkpoint import load_encoder, read_card
-from augstudy.learn.sided import Sided
+from augstudy.learn.sided import rebuilt
 
 __all__ = ["RANDOM", "named_encoders", "untrained"]
 
@@ -48,11 +47,7 @@ def _control(name: str, trained: Sequence[str]) -> Encoder:
     if backbone or not trained:
         return untrained(registry.find("learn.backbones", backbone or "conv4")())
     card = read_card(trained[0])
-    part: Backbone = build(registry.find("learn.backbones", card["backbone"]), card["settings"], trained[0])
-    if view := card.get("view"):
-        family = registry.find("augment.views", view["name"])
-        part = Sided(backbone=part, view=build(family, view["settings"], trained[0]))
-    return untrained(part)
+    return untrained(rebuilt(card, trained[0]))
 
 
 def _is_control(name: str) -> bool:

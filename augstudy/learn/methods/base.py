@@ -9,11 +9,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from augstudy.augment.views.base import View
 from augstudy.core.build import check_choice, check_range, check_types
 from augstudy.core.errors import UserError
 from augstudy.data.corpus import Source
-from augstudy.learn.backbones.base import Encoder
+from augstudy.learn.backbones.base import Backbone, Encoder
 from augstudy.learn.lars import LARS
+from augstudy.learn.sided import network
 
 __all__ = ["Batch", "Context", "Diagnostic", "Method", "Modules"]
 
@@ -97,6 +99,10 @@ class Modules(nn.Module, ABC):
         """Prepare an epoch; may return the (N,) order in which to visit the crops."""
         return None
 
+    def renewed(self, epoch: int) -> tuple[str, ...]:
+        """Groups whose optimiser begins anew with this epoch, for their weights do."""
+        return ()
+
     def rehearse(self) -> None:
         """Put stand-ins where `before_epoch` would have put something, so that single steps can be timed without it."""
         return None
@@ -120,6 +126,10 @@ class Modules(nn.Module, ABC):
     def outcome(self) -> Encoder:
         """The network that is kept and probed, which may be another than the one that has gradients."""
         return self.encoder
+
+    def compared(self, views: list[Tensor]) -> list[Tensor]:
+        """The two views that `sides` embed and `projected` takes, of those that the loop makes."""
+        return views
 
     def sides(self) -> tuple[Encoder, Encoder]:
         """The networks that embed the first and the second view."""
@@ -205,6 +215,10 @@ class Method(ABC):
         """Steps of the whole training on so many crops."""
         seen = self.visits(count)
         return max(1, seen // min(self.batch_size, seen)) * self.epochs
+
+    def network(self, backbone: Backbone, view: View) -> Backbone:
+        """What is trained: the backbone, or two where the sides of the views are not of one kind."""
+        return network(backbone, view) if self.trains else backbone
 
     def passes(self) -> int:
         """How many times, in the whole training, `before_epoch` reads all crops through the encoder."""
