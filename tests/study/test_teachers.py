@@ -12,6 +12,7 @@ from augstudy.learn.classifier import save_head, untrained
 from augstudy.study.check import inspect
 from augstudy.study.compose import compose
 from augstudy.study.pipeline import Laboratory
+from augstudy.study.stock import waits
 
 HERE = "image: {name: hubble}\nprobe_data: {name: photos, settings: {train_per_class: 5, test_per_class: 5}}\n"
 SMALL = "corpus: {count: 32}\nbackbone: {width: 0.125}\nmethod: {epochs: 1}\nprobes: [own_head]\nfigures: []\n"
@@ -59,8 +60,8 @@ def test_the_hash_of_a_student_is_of_its_teacher_too_and_not_of_its_name(lab):
 def test_a_run_of_the_study_is_learnt_from_once_it_is_there(lab):
     laboratory = lab()
     teacher, student = laboratory.planned
-    assert laboratory._waits(student)
-    assert not laboratory._waits(teacher)
+    assert waits(student, laboratory.folder)
+    assert not waits(teacher, laboratory.folder)
     laboratory.work(Silent())
     record = read_record(laboratory.folder.run(student.key).record)
     assert record["status"] == "finished"
