@@ -38,6 +38,8 @@ def sheets(laboratory: Laboratory) -> list[Sheet]:
         for same in groups(corpus, lambda plan: (plan.run.view_name, repr(plan.run.view))):
             pictures, told = pairs(source, *same[0].run.view.pair())
             found.append((f"{names(same)}: pairs of views", pictures, told))
+            if small := further(same[0]):
+                found.append((f"{names(same)}: further views", *smaller(source, small)))
     return found
 
 
@@ -72,6 +74,20 @@ def pairs(source: Source, first: Graph, second: Graph) -> tuple[Pictures, list[s
     graphs = (first, second)
     told = zip(*(texts(source, index, graph, v) for v, graph in enumerate(graphs)), strict=True)
     return as_pictures(pair_pictures(source, graphs, index)), [text for pair in told for text in pair]
+
+
+def further(plan: Planned) -> dict[int, Graph]:
+    """The views of a crop beyond the pair that are made like the last of them, by their numbers."""
+    graphs = plan.run.view.graphs(plan.run.method.views)
+    return {number: graph for number, graph in enumerate(graphs) if number > 1 and graph == graphs[-1]}
+
+
+def smaller(source: Source, graphs: dict[int, Graph]) -> tuple[Pictures, list[str]]:
+    """These views of the first crops, those of a crop side by side, and what was done to each."""
+    index = torch.arange(min(max(1, SHOWN // len(graphs)), len(source)))
+    views = [source.view(index, graph, view=number) for number, graph in graphs.items()]
+    told = zip(*(texts(source, index, graph, number) for number, graph in graphs.items()), strict=True)
+    return as_pictures(torch.stack(views, 1).flatten(0, 1)), [text for crop in told for text in crop]
 
 
 def plans(laboratory: Laboratory) -> list[tuple[str, str]]:

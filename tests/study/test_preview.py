@@ -58,3 +58,13 @@ def test_a_sweep_of_the_method_draws_nothing_anew(drawn):
 def test_a_corpus_of_few_crops_shows_those_it_has(drawn):
     found = drawn("corpus.count=7", "method.batch_size=4", rows="rows: [{label: rot, method: rotnet}]\n")
     assert [len(pictures) for _, pictures, _ in found] == [7, 2 * 7]
+
+
+def test_small_views_have_a_sheet_of_their_own(drawn):
+    row = '{label: multi, method: simclr, view: {name: multicrop, crops: "2x16 + 3x10"}}'
+    (_, crops, _), (_, pairs, _), (label, small, texts) = drawn(rows=f"rows: [{row}]\n")
+    assert label == "multi: further views"
+    assert [len(pictures) for pictures in (crops, pairs, small)] == [SHOWN, SHOWN, SHOWN // 3 * 3]
+    assert small.shape[1:3] == (10, 10)
+    assert len(texts) == len(small)
+    assert not np.array_equal(small[0], small[1])
