@@ -1,8 +1,10 @@
 """Valid files bent a little, and a way to try them for as long as one likes."""
 
+import faulthandler
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from augstudy.core.errors import UserError
 
 CORPUS = Path(__file__).parent / "corpus"
 SECONDS = float(os.environ.get("AUGSTUDY_FUZZ_SECONDS", "600"))  # of each test marked slow
+STUCK = 240.0  # s of one input that cannot be interrupted: the process says where it is, and ends
 HANG = 60.0  # s of one input; a busy machine is slow, a hang is for ever
 NUMBERS = (
     b"\0\0\0\0",
@@ -125,6 +128,8 @@ def fuzz(check: Callable[[Any], None], inputs: st.SearchStrategy[Any], seconds: 
     def counted(value: Any) -> None:
         nonlocal tried
         tried += 1
+        # pytest's own limit is for a whole test; here it is for an input, whose decoder may hang where no signal gets
+        faulthandler.dump_traceback_later(STUCK, exit=True, file=sys.__stderr__)
         check(value)
 
     for number in range(1 << 30):
@@ -132,6 +137,7 @@ def fuzz(check: Callable[[Any], None], inputs: st.SearchStrategy[Any], seconds: 
         seed(number)(chosen(given(inputs)(counted)))()
         if time.monotonic() >= end:
             break
+    faulthandler.cancel_dump_traceback_later()
     return tried
 
 
