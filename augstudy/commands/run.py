@@ -1,5 +1,6 @@
 """`augstudy run`: a study to its table, figures and report."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -7,10 +8,13 @@ from rich.markup import escape
 
 from augstudy.commands.base import Overrides, ResultsFolder, StudyFile, console
 from augstudy.commands.check import check
+from augstudy.core.build import check_choice
 from augstudy.core.store import RESULTS, StudyFolder
 from augstudy.study.written import read_study
 
 __all__ = ["run"]
+
+LAUNCHERS = ("local", "ray", "slurm")
 
 
 def run(
@@ -18,31 +22,49 @@ def run(
     overrides: Overrides = None,
     results: ResultsFolder = RESULTS,
     jobs: Annotated[
-        int, typer.Option("--jobs", metavar="N", help="Make N runs at a time, with a share of the cores each.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--jobs",
+            metavar="N",
+            help="Make N runs at a time: here, where the default is 1, with a share of the cores each.",
+        ),
+    ] = None,
+    launcher: Annotated[
+        str, typer.Option("--launcher", metavar="NAME", help="Where runs are made: local, or on a cluster: ray, slurm.")
+    ] = "local",
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="With slurm: wait for the runs and draw, or only submit them.")
+    ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be run.")] = False,
 ) -> None:
     """Run a study to its table, figures and report. Finished runs are kept; a killed study goes on where it stopped.
 
     Figures are drawn when there is something new to show; `augstudy figures` draws them again.
     """
+    check_choice("--launcher", launcher, LAUNCHERS)
     if dry_run:
         return check([study], overrides, results, estimate=False)
     read_study(study)
     from augstudy.study.compose import compose
     from augstudy.study.launch.local import Local
+    from augstudy.study.launch.ray import Ray
+    from augstudy.study.launch.slurm import Slurm
     from augstudy.study.pipeline import Laboratory
     from augstudy.study.progress import Reporter
 
     composed = compose(study, overrides or [])
-    local = Local(composed, results, jobs)
+    local = Local(composed, results, 1 if jobs is None else jobs)
     laboratory = Laboratory(composed, results)
+    work: Callable[[Reporter], None] | None = local if local.jobs > 1 else None
+    if launcher != "local":
+        work = Ray(laboratory, jobs) if launcher == "ray" else Slurm(laboratory, jobs, wait)
     reporter = Reporter(console)
     try:
-        changed = laboratory.run(reporter, local if jobs > 1 else None)
+        changed = laboratory.run(reporter, work)
     finally:
         reporter.close()
-    redraw(laboratory.folder, None, keep=not changed)
+    if wait or not laboratory.unfinished():
+        redraw(laboratory.folder, None, keep=not changed)
     return None
 
 

@@ -19,6 +19,8 @@ from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Backbone, Encoder, signed
 from augstudy.learn.classifier import Classifier
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+from augstudy.learn.norm import synced
+from augstudy.learn.world import agreed, alone, averaged, place
 
 __all__ = ["Compute", "Loop", "Report"]
 
@@ -91,6 +93,8 @@ class Loop:
         with rng.torch_seeded(self.seed, "weights/heads"):
             modules = self.method.modules(encoder, context)
         modules.to(self.fabric.device).to(memory_format=self.compute.memory_format)
+        if place()[1] > 1 and self.method.norm_spans(place()[1]):
+            synced(modules)
         if self.compute.compile:
             for encoder in (m for m in modules.modules() if isinstance(m, Encoder)):
                 encoder.compile()  # in place: names of weights stay as they are
@@ -101,16 +105,19 @@ class Loop:
     ) -> dict[str, Any]:
         """One pass over the source; global randomness (dropout) is keyed by the epoch, so a resume repeats it."""
         start, total, lr = time.perf_counter(), torch.zeros((), device=self.fabric.device), 0.0
-        with rng.torch_seeded(self.seed, f"train/{epoch}"):
+        rank, count = place()
+        with rng.torch_seeded(self.seed, f"train/{epoch}/{rank}" if rank else f"train/{epoch}"):
             modules.train()
             order = modules.before_epoch(epoch, self.source)
             for name in modules.renewed(epoch):
                 optimizers[name].state.clear()
             if order is None:
                 order = rng.permutation(self.seed, "train/order", len(self.source), epoch)
-            size = min(self.method.batch_size, len(order))
+            order = agreed(modules, order)
+            size = min(self.method.batch_size, len(order)) // count * count
             steps = len(order) // size
-            for i, batch in enumerate(self.batches(order[: steps * size], size, epoch, epoch * steps)):
+            mine = order[: steps * size].view(steps, count, -1)[:, rank].flatten()  # each batch is shared out
+            for i, batch in enumerate(self.batches(mine, size // count, epoch, epoch * steps)):
                 lr = self._set_lr(optimizers, batch.step / (steps * self.method.epochs))
                 loss = self._step(batch, modules, optimizers)
                 total += loss
@@ -193,6 +200,7 @@ class Loop:
             for name, loss in losses.items():
                 self.fabric.backward(loss, inputs=groups[name], retain_graph=True)
             total = torch.stack([loss.detach() for loss in losses.values()]).sum()
+        total = averaged(modules.parameters(), total)
         modules.before_step()
         for optimizer in optimizers.values():
             optimizer.step()
@@ -206,7 +214,8 @@ class Loop:
         batch = self.judging(index)
         if self.method.needs_blank:
             batch = replace(batch, blank=self._views(self._blank, index, 0, self._made))
-        return modules.eval().diagnostics(batch)
+        with alone():  # all processes judge alike
+            return modules.eval().diagnostics(batch)
 
     @cached_property
     def _blank(self) -> Source:

@@ -16,6 +16,7 @@ from augstudy.learn.classifier import save_head
 from augstudy.learn.loggers import Log, Loggers
 from augstudy.learn.loop import Loop, Report
 from augstudy.learn.methods.base import Diagnostic, Modules
+from augstudy.learn.world import alone, place
 
 __all__ = ["Pretraining"]
 
@@ -49,18 +50,23 @@ class Pretraining(Loop):
             Diverged: a loss or a weight is not finite.
             UserError: the checkpoint is damaged.
         """
-        modules, optimizers = self.make()
-        state = load_checkpoint(self.folder.checkpoint) or {"epoch": 0, "history": [], "found": []}
-        self._restore(state, modules, optimizers)
-        with self.loggers.opened(self.folder, state["epoch"]) as log:
-            for epoch in range(state["epoch"], self.method.epochs):
-                state = self._advance(state, epoch, modules, optimizers, report, log)
+        modules, state = self.trained(report)
         if state["history"]:  # again, for a run that was killed between its last checkpoint and this file
             write_text(self.folder.metrics, as_csv(state["history"]))
             self._save_pictures(modules.eval())
         if head := modules.classifier():
             save_head(self.folder, head)
         return modules.outcome().eval(), [Diagnostic(**d) for d in state["found"]]
+
+    def trained(self, report: Report) -> tuple[Modules, dict[str, Any]]:
+        """Networks after the last epoch, and the state that the checkpoint has; all of several processes call it."""
+        modules, optimizers = self.make()
+        state = load_checkpoint(self.folder.checkpoint) or {"epoch": 0, "history": [], "found": []}
+        self._restore(state, modules, optimizers)
+        with self.loggers.opened(self.folder, state["epoch"]) as log:
+            for epoch in range(state["epoch"], self.method.epochs):
+                state = self._advance(state, epoch, modules, optimizers, report, log)
+        return modules, state
 
     def _advance(
         self, state: dict[str, Any], epoch: int, modules: Modules, optimizers: Optimizers, report: Report, log: Log
@@ -71,7 +77,9 @@ class Pretraining(Loop):
             raise Diverged(f"a weight became infinite in epoch {epoch + 1}")
         found = self._judge(modules)
         row |= {key: value for d in found for key, value in ((d.metric, d.value), (f"{d.metric} (chance)", d.chance))}
-        row |= self.look(epoch + 1, modules.outcome()) if self.look else {}
+        if self.look and place()[0] == 0:
+            with alone():
+                row |= self.look(epoch + 1, modules.outcome())
         state = {
             "epoch": epoch + 1,
             "history": [*state["history"], row],
@@ -80,6 +88,8 @@ class Pretraining(Loop):
             "modules": modules.state_dict(),
             "optimizers": {name: o.state_dict() for name, o in optimizers.items()},
         }
+        if place()[0]:
+            return state  # it is the first process that writes
         # Before the checkpoint: of a run killed in between the epoch is trained and logged again, and not missing.
         log({k: v for k, v in row.items() if k != "epoch"}, epoch + 1)
         save_checkpoint(self.folder.checkpoint, state)

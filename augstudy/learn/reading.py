@@ -7,6 +7,7 @@ from torch import Tensor
 
 from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import signed
+from augstudy.learn.world import gathered, part
 
 __all__ = ["READ", "centre", "read"]
 
@@ -21,7 +22,13 @@ def centre(x: Tensor, side: int) -> Tensor:
 
 @torch.no_grad()
 def read(network: Callable[[Tensor], Tensor], source: Source, side: int, out: Tensor) -> Tensor:
-    """Fill `out`, (N, D), with the features of the crops' central squares of at most `side` pixels, and return it."""
-    for rows, index in zip(out.split(READ), torch.arange(len(source)).split(READ), strict=True):
+    """Fill `out`, (N, D), with the features of the crops' central squares of at most `side` pixels, and return it.
+
+    Processes that train together read a share of the crops each, and hear the rest of the others.
+    """
+    mine = part(len(source))
+    alone = len(mine) == len(source)
+    shared = out if alone else out.new_empty((len(mine), out.shape[1]))
+    for rows, index in zip(shared.split(READ), mine.split(READ), strict=True):
         rows.copy_(network(signed(centre(source.batch(index), side))))
-    return out
+    return out if alone else out.copy_(gathered(shared)[: len(out)])

@@ -14,6 +14,7 @@ from augstudy.learn.agreement import Agreement, largest
 from augstudy.learn.backbones.base import Encoder, signed
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Modules
 from augstudy.learn.multicrop import passes
+from augstudy.learn.world import gathered
 
 __all__ = ["Remembered", "Settings"]
 
@@ -85,7 +86,8 @@ class Remembered(Modules):
     def after_step(self) -> None:
         assert self.fresh is not None
         index, z = self.fresh
-        self.memory[:, index] = z.to(self.memory.dtype)
+        everyones = gathered(z.transpose(0, 1)).transpose(0, 1)  # (V, W B, dim)
+        self.memory[:, gathered(index)] = everyones.to(self.memory.dtype)
 
     @torch.no_grad()
     def before_epoch(self, epoch: int, source: Source) -> None:

@@ -1,14 +1,20 @@
 """Processes that train together, one a device: who this one is, and what it must hear of the others."""
 
-import torch
-from torch import Tensor, distributed
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
-__all__ = ["gathered", "place"]
+import torch
+from torch import Tensor, distributed, nn
+
+__all__ = ["agreed", "alone", "averaged", "gathered", "part", "place"]
+
+_ALONE: ContextVar[bool] = ContextVar("alone", default=False)
 
 
 def place() -> tuple[int, int]:
     """Number of this process, and how many train together; (0, 1) for one alone."""
-    if distributed.is_available() and distributed.is_initialized():
+    if not _ALONE.get() and distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1
 
@@ -24,3 +30,60 @@ def gathered(x: Tensor) -> Tensor:
     parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(count)]
     distributed.all_gather(parts, x.contiguous())
     return torch.cat(parts)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """In the block this process works as if it were the only one: to judge, say, which all do alike."""
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
+
+
+def part(count: int) -> Tensor:
+    """The numbers of range(count) that fall to this process: (P,), as many for each, the last repeated if need be.
+
+    `gathered` of what is made of them has all numbers in order in its first `count` rows.
+    """
+    rank, world = place()
+    size = -(-count // world)
+    return torch.arange(rank * size, (rank + 1) * size).clamp_(max=count - 1)
+
+
+@torch.no_grad()
+def averaged(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
+    """Give all processes the mean of their gradients, and return the mean of their losses.
+
+    One message for all: a gradient is a slice of it. Processes have equal parts of a batch, so the mean of their mean
+    losses has the gradient of the whole batch.
+    """
+    count = place()[1]
+    if count == 1:
+        return loss
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([*(g.reshape(-1) for g in gradients), loss.detach().reshape(1).to(gradients[0])])
+    distributed.all_reduce(flat)
+    flat /= count
+    for gradient, mean in zip(gradients, flat.split([*(g.numel() for g in gradients), 1]), strict=False):
+        gradient.copy_(mean.view_as(gradient))
+    return flat[-1].to(loss.dtype)
+
+
+@torch.no_grad()
+def agreed(module: nn.Module, order: Tensor) -> Tensor:
+    """All processes go on with the state of the first, and visit crops in its order.
+
+    What each of them has clustered by itself may differ in last bits, and then in labels.
+    """
+    if place()[1] == 1:
+        return order
+    for value in module.state_dict().values():
+        whole = value.contiguous()  # as messages must be
+        distributed.broadcast(whole, 0)
+        value.copy_(whole)
+    device = next(module.parameters()).device
+    there = order.to(device)
+    distributed.broadcast(there, 0)
+    return there.to(order.device)

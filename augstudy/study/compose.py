@@ -30,7 +30,7 @@ from augstudy.study.written import read_study
 __all__ = ["compose", "configs_folder", "presets"]
 
 ROW_SECTIONS = (*SECTIONS, "image")
-MAPPINGS = (*SECTIONS, "methods", "full", "features", "mi", "compute", "monitor", "sweep")
+MAPPINGS = (*SECTIONS, "methods", "full", "features", "mi", "compute", "monitor", "resources", "sweep")
 
 DEFAULTS = "defaults: [/study, /scale: laptop, _self_]"
 

@@ -26,6 +26,7 @@ from augstudy.learn.classifier import Classifier, untrained
 from augstudy.learn.loggers import Loggers
 from augstudy.learn.loop import Compute
 from augstudy.learn.pretrain import Pretraining
+from augstudy.learn.ranks import require_devices, train_together
 from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
 from augstudy.study.facts import left_out, run_facts, study_facts, substitutions, torch_versions
@@ -69,6 +70,7 @@ class Laboratory:
         check_claims(study, self.runs)
         self.measurement.check(self.runs)
         device_for(study.device)
+        require_devices(study.devices, study.device)
         check_choice("precision", study.precision, PRECISIONS)
         self.compute = build(Compute, study.compute, f"{study.said_in('compute')}: compute")
         self.monitor = build(Monitor, study.monitor, f"{study.said_in('monitor')}: monitor")
@@ -77,7 +79,7 @@ class Laboratory:
             self.stock.image(run)
         for run in self.runs:
             if run.seed == study.seeds[0]:
-                try_networks(run)
+                try_networks(run, study.devices)
                 try_teacher(run)
                 if run.method.trains and run.view.reach:
                     check_reach(run, self.stock.sizes(run))
@@ -148,11 +150,11 @@ class Laboratory:
         while left := self.unfinished():  # anew: where a row's first seed fails, the next comes to owe its galleries
             for plan in left:
                 numbers.setdefault(plan.key, len(numbers) + 1)
-            made = [plan for plan in left if self._attempt(plan, f"[{numbers[plan.key]}/{len(numbers)}]", reporter)]
+            made = [plan for plan in left if self.attempt(plan, f"[{numbers[plan.key]}/{len(numbers)}]", reporter)]
             if not made:
                 time.sleep(WAIT)
 
-    def _attempt(self, plan: Planned, place: str, reporter: Told) -> bool:
+    def attempt(self, plan: Planned, place: str, reporter: Told) -> bool:
         """Make a run, unless another process is making it or has made it."""
         with holding(self.folder.run(plan.key).lock) as mine:
             if not mine or self._finished(plan) or waits(plan, self.folder):
@@ -209,6 +211,7 @@ class Laboratory:
         record: dict[str, Any] = {"hash": plan.key, "method": run.method_name, "status": "finished", "reason": None}
         record["torch"] = behind.torch_until(run.method.epochs)
         try:
+            train_together(training, self.study.devices, reporter.step)
             encoder, found = training(reporter.step)
         except Diverged as error:
             record |= {"status": "failed", "reason": str(error), "layers": [], "pretext": [], "evaluations": []}
@@ -285,8 +288,5 @@ class Laboratory:
     def index(self) -> dict[str, Any]:
         """`study.yaml`: what table and figures need to know besides the records."""
         facts = study_facts(self.study, self.planned, list(self.images.values()), self.labelled, self.measurement)
-        return (
-            facts
-            | self.information.told(facts["runs"], self.runs)
-            | {"command": self.folder.made_by(self.study.command)}
-        )
+        informed = self.information.told(facts["runs"], self.runs)
+        return facts | informed | {"command": self.folder.made_by(self.study.command)}

@@ -49,13 +49,12 @@ class Study:
         features: how features are read (see `Extraction`).
         probes: probe name -> its settings.
         mi: what is measured of pairs of views (see `Information`).
-        figures: what is drawn.
-        claims: comparisons that are judged on the results (see `augstudy.show.claims`).
-        device: "auto", "cpu" or "cuda".
+        figures, claims: what is drawn, and comparisons that are judged on the results (see `augstudy.show.claims`).
+        device, devices: "auto", "cpu" or "cuda"; how many of them train one run together.
         precision: Lightning Fabric's name for it, such as "32-true" or "bf16-mixed".
         compute: how training is computed (see `Compute`).
         monitor: how the encoder is looked at while it is trained (see `Monitor`).
-        loggers: where training curves go (see `Loggers`).
+        loggers, resources: where training curves go (see `Loggers`); what a run asks of a cluster (see `Resources`).
         overrides: dotted key -> value, from the command line; they beat everything else.
         file, typed, command: for errors and for people: the study's file, the other overrides, and all that was typed.
     """
@@ -81,10 +80,12 @@ class Study:
     figures: tuple[str, ...] = ()
     claims: tuple[dict[str, Any], ...] = ()
     device: str = "auto"
+    devices: int = 1
     precision: str = "32-true"
     compute: dict[str, Any] = field(default_factory=dict)
     monitor: dict[str, Any] = field(default_factory=dict)
     loggers: tuple[str, ...] = ("csv", "tensorboard")
+    resources: dict[str, Any] = field(default_factory=dict)
     overrides: dict[str, Any] = field(default_factory=dict)
     file: str = ""
     typed: tuple[str, ...] = ()

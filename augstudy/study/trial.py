@@ -19,8 +19,11 @@ __all__ = ["check_reach", "try_networks", "try_teacher"]
 MANY = 1_000_000  # stands for the images of a labelled set, which nobody has counted yet
 
 
-def try_networks(run: Run) -> None:
+def try_networks(run: Run, devices: int = 1) -> None:
     """Build a run's networks without memory, to find now what they would refuse after the rows before it.
+
+    Args:
+        devices: how many train it together.
 
     Raises:
         UserError: the method or the backbone cannot take views of this size.
@@ -30,6 +33,7 @@ def try_networks(run: Run) -> None:
         what = f"{where}: corpus.count {run.recipe.count} is less than one batch of {run.method.batch_size}"
         raise UserError(what, "Set corpus.count to more, or method.batch_size to less.")
     if run.method.trains:
+        check_shares(run, devices, where)
         check_pairs(run, where)
         sizes = check_number(run, where)
     backbone = run.method.network(run.backbone, run.view)
@@ -67,6 +71,15 @@ def try_teacher(run: Run) -> None:
             run.teacher.load()
         except UserError as error:
             raise error.at(f"row {run.label!r}: teacher") from None
+
+
+def check_shares(run: Run, devices: int, where: str) -> None:
+    """Raises UserError where a batch cannot be shared out among the devices."""
+    try:
+        if devices > 1:
+            run.method.norm_spans(devices)
+    except UserError as error:
+        raise error.at(where) from None
 
 
 def check_pairs(run: Run, where: str) -> None:

@@ -224,6 +224,17 @@ class Method(ABC):
         """How many times, in the whole training, `before_epoch` reads all crops through the encoder."""
         return 0
 
+    def norm_spans(self, devices: int) -> bool:
+        """Whether batch norm sees the batch of all devices, as it would on one, rather than the part of each.
+
+        Raises:
+            UserError: the batch cannot be shared out among so many.
+        """
+        if self.batch_size % devices:
+            what = f"a batch of {self.batch_size} cannot be shared out among {devices} devices"
+            raise UserError(what, f"Set method.batch_size to a multiple of {devices}, or devices to less.")
+        return True
+
     def pace(self, group: str) -> float:
         """What share of the learning rate the optimiser of this group takes."""
         return 1.0

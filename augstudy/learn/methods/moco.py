@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from augstudy.core import rng
 from augstudy.core.build import check_range
+from augstudy.core.errors import UserError
 from augstudy.core.transfer import sent
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.contrast import Tower, judged
@@ -69,7 +70,8 @@ class MoCoModules(Modules):
 
     def _split(self, tower: Tower, x: Tensor) -> Tensor:
         """Batch norm sees a part of the batch at a time, as it does on several devices."""
-        return torch.cat([tower(part) for part in x.tensor_split(self.settings.bn_splits)])
+        parts = max(1, self.settings.bn_splits // place()[1])
+        return torch.cat([tower(part) for part in x.tensor_split(parts)])
 
     def _shuffled_keys(self, views: Tensor, step: int) -> Tensor:
         """Keys made in another order than queries, so that batch statistics do not tell which belong together.
@@ -147,6 +149,14 @@ class MoCo(Method):
         check_range("temperature", self.temperature, 1e-3, 10)
         check_range("hidden", self.hidden, 0)
         check_range("bn_splits", self.bn_splits, 1, self.batch_size // 2)
+
+    def norm_spans(self, devices: int) -> bool:
+        """Each device norms its own parts, as published; a batch that is to be one part is normed by all together."""
+        whole = super().norm_spans(devices) and self.bn_splits == 1
+        if not whole and self.bn_splits % devices:
+            what = f"the {self.bn_splits} parts of bn_splits cannot be shared out among {devices} devices"
+            raise UserError(what, f"Set method.bn_splits to 1 or to a multiple of {devices}.")
+        return whole
 
     def modules(self, encoder: Encoder, context: Context) -> MoCoModules:
         return MoCoModules(encoder, self, context)

@@ -43,6 +43,9 @@ class Local:
     def __post_init__(self) -> None:
         if self.jobs < 1:
             raise UserError(f"--jobs is {self.jobs}", "Give the number of runs to make at a time, 1 or more.")
+        if self.jobs > 1 and self.study.devices > 1:
+            what = f"--jobs {self.jobs} with devices: {self.study.devices}: runs would fight for the devices"
+            raise UserError(what, "Leave out --jobs, or set devices: 1.")
 
     def __call__(self, reporter: Reporter) -> None:
         """Return when every run is finished.
