@@ -5,7 +5,9 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 
+FIRST_EPOCH = 0.38  # share of the writes after which the checkpoint of RotNet's first epoch is about to be there
 TRAINED = 0.55  # share of the writes after which RotNet's checkpoints are there, its record not yet
 
 
@@ -27,9 +29,9 @@ def flip(path):
     path.write_bytes(content)
 
 
-def killed_before_its_record(lab, results):
+def killed_before_its_record(lab, results, share=TRAINED):
     """Killed when RotNet has a checkpoint and no record; returns the folder of that run."""
-    for at in range(int(TRAINED * lab.writes), lab.writes):
+    for at in range(int(share * lab.writes), lab.writes):
         shutil.rmtree(results, ignore_errors=True)
         lab(results, fault="in place", at=at)
         if found := list(results.glob("toy/runs/*/checkpoint.pt")):
@@ -75,6 +77,19 @@ def test_damaged_files_are_told_or_made_again(lab, tmp_path):
     code, said = lab(tmp_path, "probes=[knn,cluster]")
     assert code == 2
     two_lines(said, str(folder / "encoder.safetensors"), f"delete {record}")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_ends_a_study_in_order(lab, tmp_path, name, code):
+    folder = killed_before_its_record(lab, tmp_path, FIRST_EPOCH)
+    assert (folder / ".lock").exists()  # of a dead owner
+    found, said = lab(tmp_path, fault=name, at=4)
+    assert found == code, said
+    assert not list(tmp_path.glob("toy/**/.*"))
+    assert yaml.safe_load((folder / "run.yaml").read_text())["stopped"] == name
+    [run] = [run for run in runs(lab, tmp_path) if run["row"] == "RotNet"]
+    assert (run["state"], run["note"]) == ("unfinished", f"stopped by {name}")
+    lab.check(tmp_path)
 
 
 def test_two_at_once_train_each_run_once(lab, tmp_path):
