@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from augstudy.core import registry
+from augstudy.learn.backbones.base import Encoder
 from augstudy.study.estimate import human, on_line, step_seconds, training_seconds
 
 CPU = torch.device("cpu")
@@ -101,9 +102,8 @@ def test_a_method_that_reads_all_crops_between_epochs_says_so(training, method, 
     trained = training(method)
     modules, _ = trained.make()
     read = []
-    monkeypatch.setattr(
-        modules.encoder, "embed", lambda x, embed=modules.encoder.embed: read.append(len(x)) or embed(x)
-    )
+    for encoder in (m for m in modules.modules() if isinstance(m, Encoder)):
+        monkeypatch.setattr(encoder, "embed", lambda x, embed=encoder.embed: read.append(len(x)) or embed(x))
     for epoch in range(trained.method.epochs):
         modules.before_epoch(epoch, trained.source)
     assert sum(read) == trained.method.passes() * len(trained.source)
