@@ -88,16 +88,12 @@ def test_the_command_runs_a_study_on_ray(write, tmp_path):
 
 
 def test_without_ray_the_error_names_the_extra(write, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.setattr("augstudy.study.launch.base.importlib.import_module", missing)
+    laboratory = Laboratory(compose(write(HERE, rows=FEW)), tmp_path)
+    monkeypatch.setitem(sys.modules, "ray", None)  # so that an import fails as it does where there is none
     with pytest.raises(UserError) as caught:
-        Ray(Laboratory(compose(write(HERE, rows=FEW)), tmp_path))
+        Ray(laboratory)
     assert "needs the package ray" in caught.value.what
     assert "augstudy[ray]" in caught.value.fix
-
-
-def missing(name):
-    raise ModuleNotFoundError(name, name=name)
 
 
 @needs_ray

@@ -24,6 +24,7 @@ FEW += "corpus: {count: 512}\nfeatures: {train: 60, test: 60, calibrate: 60}\npr
 
 WARNED = """
 import os, signal, sys, threading, time
+from pathlib import Path
 from rich.console import Console
 from augstudy.study.compose import compose
 from augstudy.study.launch import slurm
