@@ -4,7 +4,8 @@ Plain L-BFGS on features that repeat each other takes hundreds of steps. Here it
 not a number but (G / K + penalty)^-1, with G the features' second moments and K the number of classes: exactly the
 Hessian at weights of 0, where all classes are alike. One matrix inverse a penalty makes it, and a few
 tens of steps are enough. All penalties share each product with the features, and the line search needs none, for along
-a direction the scores are a straight line.
+a direction the scores are a straight line. Where images are fewer than features, weights lie in the span of the images,
+and the problem is turned into that space first: it is the same, and as small as their number.
 
 Sources: Nocedal and Wright, "Numerical optimization", 2006, algorithms 3.1 and 7.4 (the two-loop recursion); Böhning,
 "Multinomial logistic regression algorithm", 1992, for the Hessian's bound by the features' second moments.
@@ -31,21 +32,26 @@ class Solution:
     Args:
         weights: (P, D, K).
         biases: (P, K).
-        inverses: (P, D, D) of the ridge Hessian.
+        inverses: (P, D, D) of the ridge Hessian; None of a solution found in the span of fewer images than features.
         steps: of L-BFGS, the same for all.
         left: (P,) about how far the loss is from its minimum, in nats an image: half the Newton decrement.
     """
 
     weights: Tensor
     biases: Tensor
-    inverses: Tensor
+    inverses: Tensor | None
     steps: int
     left: Tensor
 
     def only(self, number: int) -> "Solution":
         """That of one penalty."""
         part = slice(number, number + 1)
-        return Solution(self.weights[part], self.biases[part], self.inverses[part], self.steps, self.left[part])
+        inverses = None if self.inverses is None else self.inverses[part]
+        return Solution(self.weights[part], self.biases[part], inverses, self.steps, self.left[part])
+
+    def turned(self, axes: Tensor) -> "Solution":
+        """The same along other axes, (D, E) orthonormal; what is not in their span is left out."""
+        return Solution(axes.T @ self.weights, self.biases, None, self.steps, self.left)
 
     def scores(self, x: Tensor) -> Tensor:
         """(N, D) -> (P, N, K)."""
@@ -72,7 +78,12 @@ def logistic(
             The loss is about that far above its minimum at large penalties, up to 40 times as far at 1e-4.
         start: a solution to begin from, of as many penalties; its Hessian is good enough for much the same images.
     """
-    inverses = _inverses(x, classes, penalties) if start is None else start.inverses
+    if len(x) < x.shape[1]:
+        axes = torch.linalg.qr(x.T).Q  # (D, N)
+        begun = None if start is None else start.turned(axes)
+        return logistic(x @ axes, labels, classes, penalties, steps, tolerance, begun).turned(axes.T)
+    known = None if start is None else start.inverses
+    inverses = _inverses(x, classes, penalties) if known is None else known
     problem = _Problem(x, labels, classes, penalties, inverses)
     state = problem.zero() if start is None else torch.cat((start.weights, start.biases[:, None]), 1)
     scores = problem.scores(state)

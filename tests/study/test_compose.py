@@ -3,6 +3,7 @@
 import pytest
 
 from augstudy.augment.views.ops import Ops
+from augstudy.core import registry
 from augstudy.core.errors import UserError
 from augstudy.study.compose import compose, configs_folder, presets
 from augstudy.study.plan import expand
@@ -111,7 +112,11 @@ def test_every_scale_names_itself_and_only_known_settings(write, scale, runs):
 
 def test_every_method_preset_belongs_to_a_method(runs):
     for name in presets():
-        assert runs(rows=f"rows: [{{label: one, method: {name}}}]")
+        row = f"label: one, method: {name}"
+        if registry.find("learn.methods", name).needs_teacher:
+            assert runs(rows=f"rows: [{{label: told, method: supervised, data: full}}, {{{row}, teacher: told}}]")
+        else:
+            assert runs(rows=f"rows: [{{{row}}}]")
 
 
 @pytest.mark.parametrize(

@@ -136,3 +136,19 @@ def test_features_that_never_change_are_counted_and_change_nothing():
     assert metric(Linear(), train, test, "constant") == 0
     assert metric(Linear(), *dead, "constant") == pytest.approx(25)
     assert metric(Linear(), *dead, "top1") == metric(Linear(), train, test, "top1")
+
+
+def test_fewer_images_than_features_are_solved_in_their_span(spaces):
+    x, again, labels, _ = spaces
+    few, known = x[:40], labels[:40]
+    strong = PENALTIES[:3]  # so few are told apart perfectly, and without a penalty probabilities have no end
+    found = logistic(few, known, 5, strong, tolerance=1e-8)
+    for i, penalty in enumerate(strong):
+        expected = reference(few, known, penalty).predict_proba(again.double().numpy())
+        np.testing.assert_allclose(found.scores(again)[i].softmax(1).numpy(), expected, atol=0.01)
+    assert found.weights.shape == (3, 60, 5)
+    assert logistic(few, known, 5, strong, start=found).steps <= 2
+    more = logistic(x, labels, 5, strong, start=found)  # whose inverses are not at hand
+    torch.testing.assert_close(
+        more.scores(again).softmax(2), logistic(x, labels, 5, strong).scores(again).softmax(2), atol=0.02, rtol=0
+    )
