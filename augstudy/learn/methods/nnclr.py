@@ -28,11 +28,19 @@ class NNCLRModules(Modules):
         self.support = Queue(settings.queue, settings.dim)
         self.fresh: Tensor | None = None  # first views of this step, which join the support set after it
 
+    def embedded(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit vectors (B, D) of a view, and of what is predicted from it: from its projection at its own length.
+
+        Source: lightly's and solo-learn's code; only what is compared is scaled.
+        """
+        projection = self.tower.head(self.encoder.embed(x))
+        return normalize(projection.float(), dim=1), normalize(self.predictor(projection).float(), dim=1)
+
     def loss(self, batch: Batch) -> Tensor:
-        z = [self.tower(view).float() for view in batch.views]  # apart, as published: batch norm sees a view at a time
-        first, second = (normalize(self.predictor(side).float(), dim=1) for side in z)
-        self.fresh = z[0].detach()
-        return (self._one_way(z[0], second) + self._one_way(z[1], first)) / 2
+        # Apart, as published: batch norm sees a view at a time.
+        (first, from_first), (second, from_second) = (self.embedded(view) for view in batch.views)
+        self.fresh = first.detach()
+        return (self._one_way(first, from_second) + self._one_way(second, from_first)) / 2
 
     def _one_way(self, z: Tensor, predicted: Tensor) -> Tensor:
         """Cross-entropy of finding, from the neighbour of each z, the prediction of its other view in the batch."""
@@ -45,7 +53,7 @@ class NNCLRModules(Modules):
         self.support.push(self.fresh)
 
     def projected(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
-        return self.tower(views[0]), normalize(self.predictor(self.tower(views[1])), dim=1)
+        return self.embedded(views[0])[0], self.embedded(views[1])[1]
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         first, predicted = self.projected(batch.views)

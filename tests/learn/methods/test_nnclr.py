@@ -22,10 +22,14 @@ def batch_of(n=8, seed=0):
 
 
 def sides(modules, batch):
-    """Embeddings and predictions of both views, float64."""
-    z = [modules.tower(view) for view in batch.views]
-    p = [torch.nn.functional.normalize(modules.predictor(side), dim=1) for side in z]
-    return [[side.detach().double().numpy() for side in both] for both in (z, p)]
+    """Embeddings and predictions of both views, float64; predictions are made of what is not scaled yet."""
+    y = [modules.tower.head(modules.encoder.embed(view)) for view in batch.views]
+    both = [y, [modules.predictor(side) for side in y]]
+    return [[unit(side.detach().double().numpy()) for side in sides] for sides in both]
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
 def nearest(v, support):
