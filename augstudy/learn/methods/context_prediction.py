@@ -29,12 +29,14 @@ def projected(patches: Tensor) -> Tensor:
 
 
 def dropped(patches: Tensor, u: Tensor, noise: Tensor) -> Tensor:
-    """One channel of each patch; faint noise takes the place of the others.
+    """One channel of each patch; noise of half a grey level takes the place of the others.
 
     Args:
-        patches: (B, T, 3, s, s).
+        patches: (B, T, 3, s, s), each channel of mean 0, in units of 127.5 grey levels.
         u: (B, T) in [0, 1), which channel is kept.
         noise: (B, T, 3, s, s) in [0, 1).
+
+    Source: Doersch et al., ICCV 2015, released code.
     """
     channel = torch.arange(3, device=u.device) == (u * 3).long()[..., None]  # (B, T, 3)
     return torch.where(channel[..., None, None], patches, (noise - 0.5) / 127.5)
@@ -79,7 +81,7 @@ class ContextPredictionModules(Modules):
         if self.settings.color == "drop":
             u = rng.uniform(self.seed, "context/channel", index, 9, step)
             noise = rng.uniform(self.seed, "context/noise", index, patches[0].numel(), step).view_as(patches)
-            patches = dropped(standardised(patches, (3, 4)), u, noise)
+            patches = dropped(patches - patches.mean((3, 4), keepdim=True), u, noise)
         elif self.settings.color == "project":
             patches = projected(patches)
         return standardised(patches, (2, 3, 4))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from augstudy.core import rng
 from augstudy.core.errors import UserError
 from augstudy.learn.methods.base import Batch, Context
 from augstudy.learn.methods.context_prediction import ContextPrediction, dropped, positions, projected
@@ -87,6 +88,24 @@ def test_dropping_leaves_one_channel_each_as_often_as_the_others():
     assert (kept.sum(2) == 1).all()
     assert kept.float().mean((0, 1)).tolist() == pytest.approx([1 / 3] * 3, abs=0.05)
     assert left[~kept].abs().max() <= 0.5 / 127.5
+
+
+def test_noise_is_of_half_a_grey_level_beside_the_patch_as_it_was(training):
+    """Of faint patches, in grey levels as in the released code: noise is added before they are scaled, not after."""
+    modules, _ = training("context_prediction", "method.color=drop", "method.pixelate_p=0").make()
+    batch, index = batch_of(3), torch.arange(3)
+    view = 0.1 * batch.views[0]
+    boxes = modules.grid.boxes(modules.seed, "context/boxes", index, 2)
+    grey = 127.5 * cut(view, boxes, 6).double().numpy()
+    kept = (3 * rng.uniform(modules.seed, "context/channel", index, 9, 2)).int().numpy()
+    noise = rng.uniform(modules.seed, "context/noise", index, 9 * 3 * 36, 2).view(3, 9, 3, 6, 6).double().numpy()
+    expected = noise - 0.5
+    for crop, patch in np.ndindex(3, 9):
+        channel = grey[crop, patch, kept[crop, patch]]
+        expected[crop, patch, kept[crop, patch]] = channel - channel.mean()
+    expected -= expected.mean((2, 3, 4), keepdims=True)
+    expected /= np.sqrt(np.square(expected).mean((2, 3, 4), keepdims=True))
+    np.testing.assert_allclose(modules.patches(view, index, 2), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("color", ["drop", "project", "keep"])
