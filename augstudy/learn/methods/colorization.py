@@ -12,13 +12,13 @@ from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Encoder, signed
 from augstudy.learn.gamut import balance, bins, census, joined, lab_of, softly
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+from augstudy.learn.reading import READ
 
 __all__ = ["Colorization"]
 
 COARSER = 4  # a place is the mean of 4 x 4 pixels of the view, as published
 STAGES = 2  # of the decoder: its first map has a place for 16 x 16 pixels
 PRIOR_CROPS = 4096  # crops that tell how often each colour comes
-READ = 512  # of them at a time
 
 
 class ColorizationModules(Modules):

@@ -17,7 +17,7 @@ from augstudy.core.errors import UserError
 from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Backbone, Encoder
 from augstudy.learn.classifier import Classifier
-from augstudy.learn.contrast import Tower, judged
+from augstudy.learn.contrast import Tower, judged, paired
 from augstudy.learn.flow import Split
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 from augstudy.learn.sided import Generated, TwoSided
@@ -111,8 +111,8 @@ class LearnedViewsModules(Modules):
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         pair = self.compared(batch.views)
         first, second = self.projected(pair)
-        logits = first @ second.T / self.settings.temperature
-        found = judged(positive_first(logits), self.settings.temperature, torch.cat((first, second)))
+        logits = paired(first, second, self.settings.temperature)
+        found = judged(logits, self.settings.temperature, torch.cat((first, second)))
         nce, top1 = found[0], found[1]
         return [
             *found,
@@ -133,13 +133,6 @@ def mutual(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     logits = first @ second.T / temperature
     target = torch.arange(len(logits), device=logits.device)
     return (cross_entropy(logits, target) + cross_entropy(logits.T, target)) / 2
-
-
-def positive_first(logits: Tensor) -> Tensor:
-    """Square logits with each row's diagonal entry moved to its front: (B, B) -> (B, B)."""
-    n = len(logits)
-    order = (torch.arange(n)[:, None] + torch.arange(n)) % n
-    return logits.gather(1, order.to(logits.device))
 
 
 def told_by_luma(x: Tensor, view: Tensor) -> float:

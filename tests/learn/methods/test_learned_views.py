@@ -12,7 +12,7 @@ from augstudy.learn.backbones.base import fingerprint
 from augstudy.learn.backbones.conv4 import Conv4
 from augstudy.learn.checkpoint import load_encoder, save_encoder
 from augstudy.learn.methods.base import Batch, Context
-from augstudy.learn.methods.learned_views import LearnedViews, mutual, positive_first
+from augstudy.learn.methods.learned_views import LearnedViews, mutual
 from augstudy.learn.sided import around
 
 SMALL = LearnedViews(epochs=4, view_epochs=2, batch_size=8, dim=6, hidden=10, hidden_flow=8)
@@ -39,9 +39,6 @@ def test_loss_is_info_nce_both_ways():
         for row in (scores[i], scores[:, i]):
             losses.append(np.log(np.exp(row).sum()) - row[i])
     assert mutual(z, w, 0.3).item() == pytest.approx(np.mean(losses), rel=1e-5)
-    moved = positive_first(torch.from_numpy(scores)).numpy()
-    assert np.array_equal(moved[:, 0], scores.diagonal())
-    assert np.allclose(np.sort(moved, 1), np.sort(scores, 1))
 
 
 def test_the_flow_minimises_what_the_encoders_maximise():
@@ -78,7 +75,7 @@ def test_a_batch_without_a_label_that_may_be_seen_has_no_loss_of_labels():
 
 
 def test_encoders_begin_anew_on_views_that_stay(training):
-    pretraining = training("learned_views", "method.epochs=4", "method.view_epochs=2", "method.lr=0.01")
+    pretraining = training("learned_views", "method.epochs=4", "method.view_epochs=2", "method.optimizer=adam")
     modules, optimizers = pretraining.make()
     first, views = fingerprint(modules.towers), fingerprint(modules.lens)
     for epoch in range(2):
@@ -90,9 +87,7 @@ def test_encoders_begin_anew_on_views_that_stay(training):
     assert fingerprint(modules.towers) == first
     assert modules.renewed(2) == ("encoders",)
     pretraining.epoch(2, modules, optimizers, lambda *words: None)
-    steps = {int(state["step"]) for state in optimizers["encoders"].state.values() if "step" in state}
-    assert len(steps) <= 1
-    assert not steps or steps == {3}  # counted from its beginning
+    assert {int(state["step"]) for state in optimizers["encoders"].state.values()} == {3}  # counted from its beginning
     assert modules.renewed(3) == ()
     assert fingerprint(modules.lens) == learnt
 
