@@ -133,8 +133,8 @@ class ContextEncoderModules(Modules):
         holes = self.holes(batch.index, batch.step)
         made, truth = self.filled(x, holes), self.part(x)
         error = (self.weights(holes) * (made - truth).square()).mean()
-        logits = self.discriminator(torch.cat((truth, self.completed(x, holes, made))))
-        real, fake = logits.chunk(2)
+        # Apart, as released: in one batch, norm would give each a part of the other's statistics.
+        real, fake = (self.discriminator(judged) for judged in (truth, self.completed(x, holes, made)))
         ones, zeros = torch.ones_like(real), torch.zeros_like(fake)
         s = self.settings.adversarial
         return {"discriminator": bce(real, ones) + bce(fake, zeros), "makers": (1 - s) * error + s * bce(fake, ones)}

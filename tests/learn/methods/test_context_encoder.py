@@ -61,6 +61,15 @@ def test_losses_of_blocks(run_of, batch):
     assert losses["makers"].item() == pytest.approx(0.999 * error + 0.001 * softplus(-fake).mean(), rel=1e-4)
 
 
+def test_true_and_painted_parts_are_judged_apart(run_of, batch):
+    """Batch norm of the discriminator never sees both together."""
+    modules, judged = made_of(run_of).train(), []
+    modules.discriminator.register_forward_pre_hook(lambda module, given: judged.append(given[0]))
+    modules.loss(batch)
+    assert [len(x) for x in judged] == [6, 6]
+    assert torch.equal(judged[0], batch.views[0][:, :, 4:12, 4:12])
+
+
 def test_the_encoder_never_sees_what_is_hidden(run_of, batch):
     for hole in ("centre", "blocks"):
         modules = made_of(run_of, hole=hole).eval()
