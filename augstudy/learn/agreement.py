@@ -8,7 +8,7 @@ from augstudy.core import rng
 from augstudy.data.corpus import Source
 from augstudy.learn.methods.base import Context, Diagnostic
 
-__all__ = ["Agreement", "largest", "nmi"]
+__all__ = ["Agreement", "largest", "matched", "nmi"]
 
 
 class Agreement(nn.Module):
@@ -37,6 +37,12 @@ class Agreement(nn.Module):
         if len(self.truth):
             found.append(nmi("NMI with the labels", clusters, self.truth, self.seed))
         return found
+
+
+def matched(metric: str, first: Tensor, second: Tensor) -> Diagnostic:
+    """Per cent of crops whose two views have the same cluster, (B,) each; chance is that of views of two crops."""
+    same, chance = (100 * first.eq(other).float().mean().item() for other in (second, second.roll(1)))
+    return Diagnostic(metric, same, chance, unit="%")
 
 
 def largest(clusters: Tensor, count: int) -> Diagnostic:

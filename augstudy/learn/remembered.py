@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from augstudy.data.corpus import Source
-from augstudy.learn.agreement import Agreement, largest
+from augstudy.learn.agreement import Agreement, largest, matched
 from augstudy.learn.backbones.base import Encoder, signed
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Modules
 from augstudy.learn.multicrop import passes
@@ -106,9 +106,8 @@ class Remembered(Modules):
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         first, second = (self.embed(view) for view in batch.views[:2])
         a, b = ((z @ self.prototypes[0].T).argmax(1) for z in (first, second))
-        same, chance = (100 * a.eq(other).float().mean().item() for other in (b, b.roll(1)))
         return [
-            Diagnostic("views in the same cluster", same, chance, unit="%"),
+            matched("views in the same cluster", a, b),
             largest(self.labels[0], len(self.prototypes[0])),
             Diagnostic("std of embeddings", float(std_of_l2_normalized(first)), 0.0),
             *self.agreement.diagnostics(self.labels[0]),

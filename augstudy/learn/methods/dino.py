@@ -12,6 +12,7 @@ from torch.nn.functional import log_softmax, normalize, softmax
 from torchvision.ops import StochasticDepth
 
 from augstudy.core.build import check_choice, check_range
+from augstudy.learn.agreement import matched
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.collapse import spread
 from augstudy.learn.decay import spared
@@ -23,10 +24,8 @@ from augstudy.learn.world import gathered
 
 __all__ = ["DINO"]
 
-ROUNDS = {
-    "sinkhorn": 3,
-    "softmax": 1,
-}  # of Sinkhorn-Knopp; one is a softmax over the batch, with rows made to add up to 1
+# Of Sinkhorn-Knopp; one is a softmax over the batch, with rows made to add up to 1.
+ROUNDS = {"sinkhorn": 3, "softmax": 1}
 
 
 class Head(nn.Module):
@@ -141,12 +140,11 @@ class DINOModules(Modules):
         said = softmax(logits / self.settings.student_temperature, 1)
         entropy, of_mean = (torch.special.entr(p).sum(-1).mean().item() for p in (said, said.mean(0)))
         named = self.targets(self.teacher(torch.cat((first, second)))).argmax(1).chunk(2)
-        agree, chance = (100 * named[0].eq(n).float().mean().item() for n in (named[1], named[1].roll(1)))
         return [
             Diagnostic("information in what is said", of_mean - entropy, 0.0, unit="nats"),
             Diagnostic("entropy of what is said", entropy, math.log(k), "lower", "nats"),
             Diagnostic("entropy of its mean", of_mean, 0.0, unit="nats"),
-            Diagnostic("views with the same prototype", agree, chance, unit="%"),
+            matched("views with the same prototype", *named),
             *spread(self.teacher.head.unit(self.teacher.encoder.embed(second))),
         ]
 

@@ -13,7 +13,7 @@ from augstudy.core.build import check_choice, check_range
 from augstudy.core.errors import UserError
 from augstudy.core.transfer import sent
 from augstudy.data.corpus import Source
-from augstudy.learn.agreement import Agreement, largest
+from augstudy.learn.agreement import Agreement, largest, matched
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.kmeans import SEEDINGS, kmeans
 from augstudy.learn.methods.base import Batch, Context, Diagnostic
@@ -109,10 +109,9 @@ class PCLModules(MoCoModules):
             return found
         prototypes, _ = next(self._grains())
         a, b = ((z @ prototypes.T).argmax(1) for z in self.projected(batch.views))
-        same, chance = (100 * a.eq(other).float().mean().item() for other in (b, b.roll(1)))
         return [
             *found,
-            Diagnostic("views in the same cluster", same, chance, unit="%"),
+            matched("views in the same cluster", a, b),
             largest(self.labels[0], len(prototypes)),
             *self.agreement.diagnostics(self.labels[0]),
         ]

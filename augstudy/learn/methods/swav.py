@@ -12,7 +12,7 @@ from torch.nn.functional import log_softmax, normalize
 
 from augstudy.core.build import check_range
 from augstudy.data.corpus import Source
-from augstudy.learn.agreement import largest
+from augstudy.learn.agreement import largest, matched
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 from augstudy.learn.multicrop import passes
@@ -90,10 +90,9 @@ class SwAVModules(Modules):
         q = codes(scores[0], s.epsilon, s.iterations)
         loss = -(q * log_softmax(scores[1] / s.temperature, 1)).sum(1).mean().item()
         a, b = (view.argmax(1) for view in scores)
-        same, chance = (100 * a.eq(other).float().mean().item() for other in (b, b.roll(1)))
         return [
             Diagnostic("swapped prediction loss", loss, math.log(s.prototypes), "lower", "nats"),
-            Diagnostic("views at the same prototype", same, chance, unit="%"),
+            matched("views at the same prototype", a, b),
             largest(a, s.prototypes),
             Diagnostic("std of embeddings", float(std_of_l2_normalized(first)), 0.0),
         ]
