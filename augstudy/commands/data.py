@@ -37,7 +37,7 @@ def check(
     path: Annotated[Path, typer.Argument(help="An image, a folder of them, a Parquet file or a tar.")],
     heads: Annotated[bool, typer.Option("--heads", help="Read heads and ends only; decode none.")] = False,
     column: Annotated[str, typer.Option("--column", help="Of a Parquet file: the images.")] = "",
-    min_side: Annotated[int, typer.Option("--min-side", metavar="PX", help="Smaller images are bad.")] = 1,
+    min_side: Annotated[int, typer.Option("--min-side", min=1, metavar="PX", help="Smaller images are bad.")] = 1,
 ) -> None:
     """Look at every image and list all that cannot be used, a line each; exit code 2 where there are some."""
     from augstudy.core.errors import printable

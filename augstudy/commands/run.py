@@ -53,9 +53,10 @@ def run(
     from augstudy.study.progress import Reporter
 
     composed = compose(study, overrides or [])
-    local = Local(composed, results, 1 if jobs is None else jobs)
+    work: Callable[[Reporter], None] | None = None
+    if launcher == "local" and jobs is not None and jobs != 1:
+        work = Local(composed, results, jobs)
     laboratory = Laboratory(composed, results)
-    work: Callable[[Reporter], None] | None = local if local.jobs > 1 else None
     if launcher != "local":
         work = Ray(laboratory, jobs) if launcher == "ray" else Slurm(laboratory, jobs, wait)
     reporter = Reporter(console)

@@ -14,7 +14,7 @@ from augstudy.core.errors import UserError
 from augstudy.core.progress import progress
 from augstudy.core.store import digest, write_text
 from augstudy.data.catalogue import cache_folder
-from augstudy.data.decoding import opened, reading
+from augstudy.data.decoding import opened, pixel_limit, reading
 from augstudy.data.images import decode_image
 from augstudy.data.paths import Paths
 
@@ -89,12 +89,13 @@ def sound(files: Files, policy: str, name: str, content: str) -> tuple[np.ndarra
     Args:
         policy: "stop" or "skip".
         name: of the set, for the error.
-        content: names the files' content; a set that was found sound on this machine is not looked at again.
+        content: names the files' content; a set that was found sound on this machine, with the same limit of pixels
+            an image, is not looked at again.
 
     Raises:
         UserError: by policy "stop", a file is bad: names the first five and says how many there are.
     """
-    mark = cache_folder() / "preflight" / digest([content, files.min_side])
+    mark = cache_folder() / "preflight" / digest([content, files.min_side, pixel_limit()])
     found = {} if mark.exists() else faults(files)
     if not found:
         _remember(mark, files.count)

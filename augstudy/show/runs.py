@@ -11,7 +11,7 @@ import yaml
 
 from augstudy.core.errors import UserError
 from augstudy.core.records import read_record
-from augstudy.core.store import RunFolder, StudyFolder, read_yaml
+from augstudy.core.store import RunFolder, StudyFolder, read_json, read_yaml
 
 __all__ = ["Found", "found_runs"]
 
@@ -56,11 +56,21 @@ def found_runs(folder: StudyFolder) -> list[Found]:
     own = {entry["hash"]: entry for entry in index["runs"]}
     runs = folder.path / "runs"
     there = sorted(path.name for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else []
-    stale = [_found(folder.run(key), None) for key in there if key not in own]
-    return [*(_found(folder.run(key), entry) for key, entry in own.items()), *sorted(stale, key=lambda run: run.row)]
+    published = _published(folder)
+    stale = [_found(folder.run(key), None, key in published) for key in there if key not in own]
+    found = (_found(folder.run(key), entry, key in published) for key, entry in own.items())
+    return [*found, *sorted(stale, key=lambda run: run.row)]
 
 
-def _found(folder: RunFolder, entry: Mapping[str, Any] | None) -> Found:
+def _published(folder: StudyFolder) -> frozenset[str]:
+    """The hashes of runs whose records are in records.json too; none where it cannot be read."""
+    try:
+        return frozenset(read_json(folder.records))
+    except (OSError, TypeError, UserError):
+        return frozenset()
+
+
+def _found(folder: RunFolder, entry: Mapping[str, Any] | None, published: bool) -> Found:
     facts = _facts(folder) if entry is None or not folder.record.exists() else {}
     known = entry or facts
     record, damage = _record(folder)
@@ -75,7 +85,7 @@ def _found(folder: RunFolder, entry: Mapping[str, Any] | None) -> Found:
         epochs=len(history) if history else None,
         of=facts.get("config", {}).get("method", {}).get("epochs"),
         seconds=seconds,
-        note="; ".join(filter(None, [damage, _note(folder, facts, record)])),
+        note="; ".join(filter(None, [damage, _note(folder, facts, record, published)])),
     )
 
 
@@ -84,11 +94,13 @@ def _row(known: Mapping[str, Any]) -> str:
     return ", ".join(filter(None, [str(known.get("label", "?")), place]))
 
 
-def _note(folder: RunFolder, facts: Mapping[str, Any], record: Mapping[str, Any] | None) -> str:
+def _note(folder: RunFolder, facts: Mapping[str, Any], record: Mapping[str, Any] | None, published: bool) -> str:
     if held(folder.lock):
         return "a process is at it"
     if record:
         return str(record["reason"] or "")
+    if published:  # as in a clone
+        return "its results are in records.json only"
     return f"stopped by {facts['stopped']}" if facts.get("stopped") else "" if folder.path.is_dir() else "not begun"
 
 

@@ -37,6 +37,7 @@ from augstudy.study.pictures import Pictures, Subject
 from augstudy.study.plan import Study, expand
 from augstudy.study.progress import Reporter, Told
 from augstudy.study.regimes import Image
+from augstudy.study.resources import Resources
 from augstudy.study.stock import Planned, Stock, lender, waits
 from augstudy.study.trial import check_reach, try_networks, try_teacher
 
@@ -74,6 +75,7 @@ class Laboratory:
         check_choice("precision", study.precision, PRECISIONS)
         self.compute = build(Compute, study.compute, f"{study.said_in('compute')}: compute")
         self.monitor = build(Monitor, study.monitor, f"{study.said_in('monitor')}: monitor")
+        self.resources = build(Resources, study.resources, f"{study.said_in('resources')}: resources")
         self.loggers = Loggers(study.loggers, study.name)
         for run in self.runs:  # the images of all runs first, for the labelled set leaves them out
             self.stock.image(run)

@@ -123,6 +123,15 @@ def test_a_sound_set_is_looked_at_once(folder, monkeypatch):
     assert Folder(root=str(folder)).load().fingerprint == first
 
 
+def test_a_set_found_sound_with_another_limit_of_pixels_is_looked_at_again(folder, monkeypatch):
+    for name in (*bad_files(), "link.png"):
+        (folder / "dog" / name).unlink()
+    Folder(root=str(folder)).load()
+    monkeypatch.setenv("AUGSTUDY_MAX_PIXELS", "100")
+    with pytest.raises(UserError, match="24 of 24 images"):
+        Folder(root=str(folder)).load()
+
+
 def test_drawing_from_a_folder_stops_or_draws_the_next(folder):
     with pytest.raises(UserError, match="of 29 images"):
         from_folder(folder, None, 0)

@@ -10,7 +10,7 @@ from typing import Any
 
 from augstudy.core.errors import UserError, on_disk
 from augstudy.study import pipeline
-from augstudy.study.launch.base import Resources, imported, limit, threads
+from augstudy.study.launch.base import imported, limit, threads
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.plan import Study
 from augstudy.study.progress import Reporter
@@ -36,12 +36,12 @@ class Ray:
         jobs: how many runs at a time; as many as there is room for unless told.
 
     Raises:
-        UserError: Ray is not installed, or a setting of `resources` is wrong.
+        UserError: Ray is not installed, or --jobs is less than 1.
     """
 
     def __init__(self, laboratory: Laboratory, jobs: int | None = None) -> None:
         self.laboratory, self.jobs = laboratory, limit(jobs)
-        self.resources = Resources.of(laboratory)
+        self.resources = laboratory.resources
         self.ray = imported("ray", "ray")
         self.numbers: dict[str, int] = {}
 
@@ -128,9 +128,10 @@ class Ray:
 
     def _outcome(self, task: Any, plan: Planned, lost: list[str]) -> bool:
         """Whether a task has made its run; a run whose workers died is noted, and does not keep the others waiting."""
+        errors = self.ray.exceptions  # the second is of a worker that Ray ended because memory ran short
         try:
             found = self.ray.get(task)
-        except self.ray.exceptions.WorkerCrashedError:
+        except (errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError):
             lost.append(f"{plan.run.row}, seed {plan.run.seed}")
             return True
         if isinstance(found, tuple):

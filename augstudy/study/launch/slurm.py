@@ -9,7 +9,7 @@ from rich.console import Console
 
 from augstudy.core.errors import UserError
 from augstudy.core.records import read_record
-from augstudy.study.launch.base import Resources, imported, limit, threads
+from augstudy.study.launch.base import imported, limit, threads
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.plan import Study
 from augstudy.study.progress import Reporter
@@ -34,14 +34,14 @@ class Slurm:
         cluster: submitit's name for what runs them; "local" is this machine, for tests.
 
     Raises:
-        UserError: submitit is not installed, there is no Slurm here, or a setting of `resources` is wrong.
+        UserError: submitit is not installed, --jobs is less than 1, or a run asks for part of a card.
     """
 
     def __init__(
         self, laboratory: Laboratory, jobs: int | None = None, wait: bool = True, cluster: str = "slurm"
     ) -> None:
         self.laboratory, self.jobs, self.wait, self.cluster = laboratory, limit(jobs), wait, cluster
-        self.resources = Resources.of(laboratory)
+        self.resources = laboratory.resources
         self.submitit = imported("submitit", "slurm")
         if self.resources.gpus % 1:
             raise UserError(f"resources: gpus is {self.resources.gpus:g}", "Slurm gives whole cards: set it to 0 or 1.")

@@ -96,15 +96,29 @@ def test_without_ray_the_error_names_the_extra(write, tmp_path, monkeypatch):
     assert "augstudy[ray]" in caught.value.fix
 
 
-@needs_ray
 @pytest.mark.parametrize(
     ("text", "word"),
     [("resources: {cpu: 2}", "'cpus'"), ("resources: {cpus: 0}", "cpus"), ("resources: [1]", "resources")],
 )
-def test_a_mistake_in_resources_is_told_at_once(write, tmp_path, text, word):
+def test_a_mistake_in_resources_is_told_at_once_whatever_the_launcher(write, tmp_path, text, word):
     with pytest.raises(UserError, match="resources") as caught:
-        Ray(Laboratory(compose(write(HERE + text, rows=FEW)), tmp_path))
+        Laboratory(compose(write(HERE + text, rows=FEW)), tmp_path)
     assert word in str(caught.value)
+
+
+@needs_ray
+@pytest.mark.parametrize("name", ["WorkerCrashedError", "OutOfMemoryError", "NodeDiedError"])
+def test_a_run_that_lost_its_last_worker_is_noted_whatever_took_it(write, tmp_path, monkeypatch, name):
+    laboratory = Laboratory(compose(write(HERE, rows=FEW)), tmp_path)
+    launcher, lost = Ray(laboratory), list[str]()
+
+    def get(task):
+        kind = getattr(launcher.ray.exceptions, name)
+        raise kind() if name == "WorkerCrashedError" else kind("gone")
+
+    monkeypatch.setattr(launcher.ray, "get", get)
+    assert launcher._outcome(None, laboratory.planned[0], lost)
+    assert lost == ["random, seed 0"]
 
 
 def test_resources_are_no_part_of_a_hash(write, tmp_path):

@@ -8,7 +8,9 @@ from importlib.util import find_spec
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from augstudy import cli
 from augstudy.core.errors import UserError
 from augstudy.study.compose import compose
 from augstudy.study.launch import slurm
@@ -97,6 +99,15 @@ def test_where_there_is_no_slurm_the_error_says_so(laboratory, monkeypatch):
     with pytest.raises(UserError, match="there is no Slurm here") as caught:
         Slurm(laboratory())(Reporter(Console(file=io.StringIO())))
     assert "login node" in caught.value.fix
+
+
+def test_runs_of_several_devices_may_be_made_at_the_same_time_on_a_cluster(write, tmp_path, monkeypatch):
+    study = write(HERE + "devices: 2\n", rows=FEW)
+    monkeypatch.setenv("PATH", "")
+    asked = ["run", str(study), "--results", str(tmp_path), "--launcher", "slurm", "--jobs", "2"]
+    done = CliRunner().invoke(cli.app, asked)
+    assert isinstance(done.exception, UserError)
+    assert "there is no Slurm here" in done.exception.what  # rather than that they would fight for the devices
 
 
 def test_what_a_run_asks_for_is_what_slurm_is_asked_for(laboratory, monkeypatch, tmp_path):

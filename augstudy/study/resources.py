@@ -1,0 +1,37 @@
+"""What a run may use of a cluster."""
+
+from dataclasses import dataclass
+
+from augstudy.core.build import check_range, check_types
+
+__all__ = ["Resources"]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one run asks of a cluster: the section `resources` of a study. It moves no result, so no hash tells of it.
+
+    Args:
+        cpus: cores, and so threads.
+        gpus: cards; 0 trains on the CPU. Ray also shares cards: 0.5 puts two runs on one.
+        memory_gb: of the machine; 0 asks for nothing in particular.
+        hours: after which Slurm ends a task; it then goes on in a new one.
+        requeues: how often Slurm may do that to one run.
+        retries: how often Ray starts a run again whose worker was lost.
+        partition: of the Slurm cluster; "" leaves it to the cluster.
+    """
+
+    cpus: int = 1
+    gpus: float = 0
+    memory_gb: float = 0
+    hours: float = 24
+    requeues: int = 20
+    retries: int = 3
+    partition: str = ""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_range("cpus", self.cpus, 1)
+        check_range("hours", self.hours, 1 / 60)
+        for name in ("gpus", "memory_gb", "requeues", "retries"):
+            check_range(name, getattr(self, name), 0)
