@@ -86,10 +86,12 @@ def test_first_views_join_the_support_set_only_after_the_loss(run_of):
     np.testing.assert_allclose(modules.support.keys[:8].numpy(), sides(modules, batch)[0][0], atol=1e-5)
 
 
-def test_the_support_set_has_no_gradient_and_is_in_the_state(run_of):
-    modules = made(run_of)
-    modules.loss(batch_of()).backward()
-    assert modules.support.keys.grad is None
+def test_the_gradient_goes_through_predictions_alone_and_the_support_set_is_in_the_state(run_of):
+    modules, drawn = made(run_of), torch.randn(2, 8, 6, generator=torch.Generator().manual_seed(0))
+    z, p = (torch.nn.functional.normalize(x, dim=1).requires_grad_() for x in drawn)
+    modules._one_way(z, p).backward()
+    assert z.grad is None
+    assert p.grad.abs().sum() > 0
     assert {"support.keys", "support.place"} <= set(modules.state_dict())
 
 
