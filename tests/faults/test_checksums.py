@@ -77,13 +77,9 @@ def test_cached_arrays_with_their_card(tmp_path):
 
 def test_a_record(tmp_path):
     path = tmp_path / "record.json"
-    record = {
-        "status": "finished",
-        "layers": ["conv1"],
-        "pretext": [],
-        "evaluations": [{"value": 45.3}],
-        "torch": ["2.6"],
-    }
+    evaluation = {"key": "k", "probe": "knn", "probe_data": "photos"}
+    evaluation["metrics"] = [{"layer": "conv1", "metric": "top1", "value": 45.3, "low": None, "high": None}]
+    record = {"status": "finished", "layers": ["conv1"], "pretext": [], "evaluations": [evaluation], "torch": ["2.6"]}
     write_record(path, record)
     for i in flips(path):
         found = read(read_record, path)
