@@ -1,7 +1,9 @@
 """kill -9 at any moment: what is resumed ends with the table of an undisturbed study, and repeats no finished run."""
 
 import random
+import re
 import signal
+import time
 
 import pytest
 
@@ -9,33 +11,43 @@ MOMENTS = ("half a file", "not in place", "in place")
 EXPORT = ("crops", "hubble", "--count", "3000", "--size", "32", "--shard-size", "500")
 
 
-def kill(lab, results, chance):
+@pytest.fixture(scope="module")
+def rehearsed(lab, tmp_path_factory):
+    """How many files an undisturbed study puts in place, and how many seconds it takes."""
+    folder = tmp_path_factory.mktemp("rehearsed")
+    began = time.monotonic()
+    code, said = lab(folder, lab.DRAWN, fault="count")
+    assert code == 0, said
+    assert lab.table(folder) == lab.table(lab.whole)
+    return int(re.findall(r"writes (\d+)", said)[-1]), time.monotonic() - began
+
+
+def kill(lab, results, chance, rehearsed):
     """Kill a study while it writes a file drawn by chance, or at a time drawn by chance; returns what was drawn."""
+    writes, seconds = rehearsed
     if chance.random() < 0.5:
-        wish = {"fault": chance.choice(MOMENTS), "at": chance.randint(1, lab.writes)}
+        wish = {"fault": chance.choice(MOMENTS), "at": chance.randint(1, writes)}
     else:
-        wish = {"after": chance.uniform(0.05, 0.95) * lab.seconds}
-    code, said = lab(results, **wish)
+        wish = {"after": chance.uniform(0.05, 0.95) * seconds}
+    code, said = lab(results, lab.DRAWN, **wish)
     assert code == -signal.SIGKILL or ("after" in wish and code == 0), said
     return wish
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_while_it_writes(lab, tmp_path, moment):
-    share = {"half a file": 0.45, "not in place": 0.75, "in place": 0.95}[
-        moment
-    ]  # checkpoint or features, record, table
-    code, said = lab(tmp_path, fault=moment, at=int(share * lab.writes))
-    assert code == -signal.SIGKILL, said
+def test_killed_again_and_again_while_it_writes(lab, tmp_path):
+    """Half a checkpoint, half put in place: the record; put in place, and nothing after it: the table."""
+    for moment, file, at in zip(MOMENTS, ("checkpoint.pt", "record.json", "table.csv"), (2, 1, 1), strict=True):
+        code, said = lab(tmp_path, fault=moment, file=file, at=at)
+        assert code == -signal.SIGKILL, said
     lab.check(tmp_path)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("number", range(40))
-def test_a_study_killed_at_random(lab, tmp_path, number):
-    drawn = kill(lab, tmp_path, random.Random(number))
+def test_a_study_killed_at_random(lab, tmp_path, number, rehearsed):
+    drawn = kill(lab, tmp_path, random.Random(number), rehearsed)
     print(drawn)
-    lab.check(tmp_path)
+    lab.check(tmp_path, (lab.DRAWN,))
 
 
 def content(folder):
@@ -56,8 +68,6 @@ def test_an_export_killed_at_random(lab, tmp_path, number, exported):
 @pytest.fixture(scope="module")
 def exported(lab, tmp_path_factory):
     """How long an undisturbed export takes, and its files."""
-    import time
-
     folder = tmp_path_factory.mktemp("exported")
     began = time.monotonic()
     code, said = lab(folder / "said", *EXPORT, "--out", str(folder / "crops"), bare=True)
