@@ -51,9 +51,10 @@ def found_runs(folder: StudyFolder) -> list[Found]:
     """
     folder.require_results()
     index = read_yaml(folder.index)
-    if not isinstance(index, dict) or not isinstance(index.get("runs"), list):
+    entries = index.get("runs") if isinstance(index, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(one, dict) and "hash" in one for one in entries):
         raise UserError(f"{folder.index} is not the index of a study", f"Make it again: {folder.made_by()}")
-    own = {entry["hash"]: entry for entry in index["runs"]}
+    own = {str(entry["hash"]): entry for entry in entries}
     runs = folder.path / "runs"
     there = sorted(path.name for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else []
     published = _published(folder)
@@ -83,14 +84,23 @@ def _found(folder: RunFolder, entry: Mapping[str, Any] | None, published: bool) 
         state=str(record["status"]) if record else "unfinished",
         stale=entry is None,
         epochs=len(history) if history else None,
-        of=facts.get("config", {}).get("method", {}).get("epochs"),
+        of=_epochs(facts),
         seconds=seconds,
         note="; ".join(filter(None, [damage, _note(folder, facts, record, published)])),
     )
 
 
+def _epochs(facts: Mapping[str, Any]) -> int | None:
+    """How many its training has, as run.yaml says; None where it does not, or is damaged."""
+    node: Any = facts
+    for key in ("config", "method", "epochs"):
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return node if isinstance(node, int) else None
+
+
 def _row(known: Mapping[str, Any]) -> str:
-    place = ", ".join(f"{key}={value}" for key, value in (known.get("axes") or {}).items())
+    axes = known.get("axes")
+    place = ", ".join(f"{key}={value}" for key, value in axes.items()) if isinstance(axes, Mapping) else ""
     return ", ".join(filter(None, [str(known.get("label", "?")), place]))
 
 
