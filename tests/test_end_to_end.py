@@ -223,11 +223,11 @@ def test_a_row_that_diverges_is_recorded_and_the_study_goes_on(study, tmp_path):
     assert "RotNet" in (tmp_path / "toy" / "table.md").read_text()
 
 
-def test_a_study_killed_in_the_middle_of_a_method_goes_on_to_the_same_table(finished, study, tmp_path):
-    """kill -9 once RotNet has finished an epoch; byte for byte the table of the uninterrupted run comes out."""
+def killed_in_rotnet(study, results, name, *overrides):
+    """The study's runs after kill -9 once RotNet, whose hash is `name`, has finished an epoch."""
     threads = {f"{library}_NUM_THREADS": str(torch.get_num_threads()) for library in ("OMP", "MKL")}
-    command = [Path(sys.executable).with_name("augstudy"), "run", study, "--results", tmp_path]
-    checkpoint = tmp_path / "toy" / "runs" / runs_of(finished)["RotNet"].name / "checkpoint.pt"
+    command = [Path(sys.executable).with_name("augstudy"), "run", study, "--results", results, *overrides]
+    checkpoint = results / "toy" / "runs" / name / "checkpoint.pt"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | threads)
     try:
         deadline = time.monotonic() + 120
@@ -238,16 +238,44 @@ def test_a_study_killed_in_the_middle_of_a_method_goes_on_to_the_same_table(fini
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    killed = runs_of(tmp_path / "toy")
+    killed = runs_of(results / "toy")
     assert (killed["random"] / "record.json").exists()
     assert not (killed["RotNet"] / "record.json").exists()
     assert not killed["MoCo"].exists()
+    return killed
 
+
+def test_a_study_killed_in_the_middle_of_a_method_goes_on_to_the_same_table(finished, study, tmp_path):
+    """Byte for byte the table of the uninterrupted run comes out."""
+    killed = killed_in_rotnet(study, tmp_path, runs_of(finished)["RotNet"].name)
     run(study, tmp_path, "figures=[]")
     assert (tmp_path / "toy" / "table.csv").read_bytes() == (finished / "table.csv").read_bytes()
     for label, folder in killed.items():
         whole = (runs_of(finished)[label] / "encoder.safetensors").read_bytes()
         assert (folder / "encoder.safetensors").read_bytes() == whole, label
+
+
+@pytest.mark.slow
+def test_two_devices_leave_what_one_leaves_also_when_killed_on_the_way(finished, study, tmp_path):
+    """The same runs, files and lines of the table; weights and numbers but for last bits."""
+    two = ("device=cpu", "devices=2")
+    killed_in_rotnet(study, tmp_path, runs_of(finished)["RotNet"].name, *two)
+    run(study, tmp_path, "figures=[]", *two)
+    for label, folder in runs_of(tmp_path / "toy").items():
+        of_one = runs_of(finished)[label]
+        assert folder.name == of_one.name
+        assert left_by(folder) == left_by(of_one)
+        for a, b in zip(*(load_encoder(of).state_dict().values() for of in (folder, of_one)), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-3)  # single precision, up to fifteen steps apart
+    numbers = ["value", "low", "high"]
+    ours, theirs = (pd.read_csv(of / "table.csv").drop(columns=numbers) for of in (tmp_path / "toy", finished))
+    assert ours.equals(theirs)
+
+
+def left_by(folder):
+    """Files of a run; those of TensorBoard have names of their own, and are one for each time it was begun."""
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return {name for name in files if "tfevents" not in name}
 
 
 def test_results_of_two_studies_do_not_meet(study, tmp_path):

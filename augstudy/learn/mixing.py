@@ -8,6 +8,7 @@ from torch import Tensor
 
 from augstudy.core import rng
 from augstudy.core.build import check_range, check_types
+from augstudy.learn.world import gathered, place
 
 __all__ = ["Mixing", "box", "cutmix", "mixup"]
 
@@ -66,10 +67,16 @@ def cutmix(x: Tensor, edges: tuple[int, int, int, int]) -> Tensor:
     """Each picture with a box of the batch's other end in it: (B, C, h, w) -> (B, C, h, w)."""
     top, bottom, left, right = edges
     mixed = x.clone()
-    mixed[:, :, top:bottom, left:right] = x.flip(0)[:, :, top:bottom, left:right]
+    mixed[:, :, top:bottom, left:right] = reverse(x[:, :, top:bottom, left:right])
     return mixed
 
 
 def mixup(x: Tensor, kept: float) -> Tensor:
     """The weighted mean of each picture and one of the batch's other end: (B, C, h, w) -> (B, C, h, w)."""
-    return kept * x + (1 - kept) * x.flip(0)
+    return kept * x + (1 - kept) * reverse(x)
+
+
+def reverse(x: Tensor) -> Tensor:
+    """(B, ...) from the other end of the batch, which is that of all processes, the last row first."""
+    rank, count = place()
+    return gathered(x).flip(0).chunk(count)[rank]

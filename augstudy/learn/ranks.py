@@ -2,15 +2,18 @@
 
 import pickle
 from dataclasses import replace
-from multiprocessing import get_context
+from multiprocessing import Pipe, active_children
+from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import distributed
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
-from augstudy.core.errors import Diverged, UserError
+from augstudy.core.errors import Diverged, UserError, on_disk
 from augstudy.learn.loggers import Loggers
 from augstudy.learn.loop import Report
 from augstudy.learn.pretrain import Pretraining
@@ -35,38 +38,58 @@ def train_together(training: Pretraining, devices: int, report: Report) -> None:
 
     Raises:
         Diverged: as `Pretraining`.
-        UserError: the checkpoint is damaged.
+        UserError: the checkpoint is damaged or cannot be written, or a process died.
     """
     if devices == 1 or not training.method.trains:
         return
-    told = get_context("spawn").SimpleQueue()
+    heard, told = Pipe(duplex=False)
     errors: list[Exception] = []
-    listener = Thread(target=listen, args=(told, report, errors), daemon=True)
+    listener = Thread(target=listen, args=(heard, report, errors), daemon=True)
     listener.start()
-    accelerator = training.fabric.device.type
-    precision = training.fabric._precision.precision
-    fabric = Fabric(accelerator=accelerator, devices=devices, strategy="ddp_spawn", precision=precision)
-    threads = max(1, torch.get_num_threads() // devices)
+    threads, others = max(1, torch.get_num_threads() // devices), active_children()
     try:
-        fabric.launch(rank, pickle.dumps(training), threads, told)  # Fabric looks into dataclasses, and may not
+        # Fabric looks into dataclasses, and may not.
+        together(training.fabric, devices).launch(rank, pickle.dumps(training), threads, told)
+    except ProcessExitedException as error:
+        fix = "Run it again: it goes on after its last epoch. If memory was short, set method.batch_size to less."
+        errors.append(UserError(f"of {devices} processes that train together one died ({error})", fix))
+    except ProcessRaisedException as error:  # maybe because the first one has told of an error and gone
+        errors.append(error)
     finally:
-        told.put(None)
+        for process in set(active_children()) - set(others):  # where this one was stopped
+            process.terminate()
+            process.join()
+        told.close()
         listener.join()
     if errors:
-        raise errors[0]
+        raise next((error for error in errors if isinstance(error, Diverged | UserError)), errors[0])
 
 
-def listen(told: Any, report: Report, errors: list[Exception]) -> None:
-    """Pass on what the first process tells, until there is no more."""
-    while (message := told.get()) is not None:
-        what, words = message
+def together(fabric: Fabric, devices: int) -> Fabric:
+    """Processes of this machine with the device and precision of `fabric`, also where Slurm or MPI began this one."""
+    return Fabric(
+        accelerator=fabric.device.type,
+        devices=devices,
+        strategy="ddp_spawn",
+        precision=fabric._precision.precision,
+        plugins=[LightningEnvironment()],
+    )
+
+
+def listen(heard: Connection, report: Report, errors: list[Exception]) -> None:
+    """Pass on what the first process tells, until nobody is left who could."""
+    while True:
+        try:
+            what, words = heard.recv()
+        except (EOFError, OSError):  # the second in the midst of what a process said that was ended
+            return
         if what == "step":
             report(*words)
         else:
             errors.append(Diverged(*words) if what == "diverged" else UserError(*words))
 
 
-def rank(fabric: Fabric, pickled: bytes, threads: int, told: Any) -> None:
+def rank(fabric: Fabric, pickled: bytes, threads: int, told: Connection) -> None:
     """What each process does; errors are the same in all of them, for losses and weights are."""
     torch.set_num_threads(threads)
     first = fabric.global_rank == 0
@@ -77,7 +100,7 @@ def rank(fabric: Fabric, pickled: bytes, threads: int, told: Any) -> None:
 
     def tell(what: str, *words: Any) -> None:
         if first:
-            told.put((what, words))
+            told.send((what, words))
 
     try:
         training.trained(lambda *step: tell("step", *step))
@@ -85,4 +108,6 @@ def rank(fabric: Fabric, pickled: bytes, threads: int, told: Any) -> None:
         tell("diverged", str(error))
     except UserError as error:
         tell("error", error.what, error.fix)
+    except OSError as error:
+        tell("error", on_disk(error).what, on_disk(error).fix)
     distributed.destroy_process_group()

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import signed
-from augstudy.learn.world import gathered, part
+from augstudy.learn.world import alone, gathered, part, place
 
-__all__ = ["READ", "centre", "read"]
+__all__ = ["READ", "centre", "read", "read_training"]
 
 READ = 512  # crops of which features are read at a time
 
@@ -32,3 +32,20 @@ def read(network: Callable[[Tensor], Tensor], source: Source, side: int, out: Te
     for rows, index in zip(shared.split(READ), mine.split(READ), strict=True):
         rows.copy_(network(signed(centre(source.batch(index), side))))
     return out if alone else out.copy_(gathered(shared)[: len(out)])
+
+
+@torch.no_grad()
+def read_training(network: Callable[[Tensor], Tensor], source: Source, batch_size: int, out: Tensor) -> Tensor:
+    """Fill `out`, (N, D), with features of whole crops and return it; batch norm sees `batch_size` of them at most.
+
+    Processes that train together share out each batch, as in training; one that has no equal parts each of them reads.
+    """
+    rank, count = place()
+    for index in torch.arange(len(source)).tensor_split(-(-len(source) // batch_size)):
+        if len(index) % count:
+            with alone():
+                found = network(signed(source.batch(index)))
+        else:
+            found = gathered(network(signed(source.batch(index.chunk(count)[rank]))))
+        out[index[0] : index[-1] + 1] = found
+    return out

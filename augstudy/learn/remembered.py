@@ -11,9 +11,10 @@ from torch.nn.functional import cross_entropy, normalize
 
 from augstudy.data.corpus import Source
 from augstudy.learn.agreement import Agreement, largest, matched
-from augstudy.learn.backbones.base import Encoder, signed
+from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Modules
 from augstudy.learn.multicrop import passes
+from augstudy.learn.reading import read_training
 from augstudy.learn.world import gathered
 
 __all__ = ["Remembered", "Settings"]
@@ -92,16 +93,11 @@ class Remembered(Modules):
     @torch.no_grad()
     def before_epoch(self, epoch: int, source: Source) -> None:
         if epoch == 0:
-            self._remember(source)
+            # The crops as they are, in training mode, for batch norm has no statistics yet.
+            self.memory[1:] = read_training(self.embed, source, self.settings.batch_size, self.memory[0])
         self.agreement.remember(self.labels[0], source)
         for head in range(len(self.prototypes)):
             self.cluster(head, epoch)
-
-    def _remember(self, source: Source) -> None:
-        """Fill the memory with the crops as they are, batch norm in training mode, for it has no statistics yet."""
-        n = len(source)
-        for index in torch.arange(n).tensor_split(-(-n // self.settings.batch_size)):
-            self.memory[:, index[0] : index[-1] + 1] = self.embed(signed(source.batch(index))).to(self.memory.dtype)
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         first, second = (self.embed(view) for view in batch.views[:2])

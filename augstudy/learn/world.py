@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import torch
+from lightly.utils.dist import gather
 from torch import Tensor, distributed, nn
 
-__all__ = ["agreed", "alone", "averaged", "gathered", "part", "place"]
+__all__ = ["agreed", "alone", "averaged", "everyones", "gathered", "part", "place", "rows"]
 
 _ALONE: ContextVar[bool] = ContextVar("alone", default=False)
 
@@ -30,6 +31,16 @@ def gathered(x: Tensor) -> Tensor:
     parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(count)]
     distributed.all_gather(parts, x.contiguous())
     return torch.cat(parts)
+
+
+def everyones(x: Tensor) -> Tensor:
+    """As `gathered`, with gradient: to each process goes back what all of them made of its part."""
+    return torch.cat(gather(x.contiguous())) if place()[1] > 1 else x
+
+
+def rows(mine: Tensor) -> Tensor:
+    """The places of this process's (B, ...) among the rows of all, as `gathered` orders them: (B,) int64."""
+    return torch.arange(len(mine), device=mine.device) + place()[0] * len(mine)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 from augstudy.learn.reading import READ
+from augstudy.learn.world import gathered
 
 __all__ = ["Exemplar"]
 
@@ -41,7 +42,7 @@ class ExemplarModules(Modules):
     def loss(self, batch: Batch) -> Tensor:
         scores, own = self.head(self.encoder.embed(batch.views[0])), self.place[batch.index]
         right = scores.detach().argmax(1).eq(own).sum()
-        self.told += torch.stack((right, torch.ones_like(right) * len(own)))
+        self.told += gathered(torch.stack((right, torch.ones_like(right) * len(own)))[None]).sum(0)
         return cross_entropy(scores, own)
 
     def before_epoch(self, epoch: int, source: Source) -> Tensor:

@@ -21,6 +21,7 @@ from augstudy.learn.contrast import Tower, judged, paired
 from augstudy.learn.flow import Split
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 from augstudy.learn.sided import Generated, TwoSided
+from augstudy.learn.world import everyones, gathered, place, rows
 
 __all__ = ["LearnedViews"]
 
@@ -101,7 +102,8 @@ class LearnedViewsModules(Modules):
             cross_entropy(reader(x), batch.labels, reduction="none")
             for reader, x in zip(self.readers, pair, strict=True)
         ]
-        return (torch.stack(losses) * seen).sum() / seen.sum().clamp(min=1)
+        # The mean over processes, which the loop takes of losses, must be that over all images that are seen.
+        return (torch.stack(losses) * seen).sum() * place()[1] / gathered(seen).sum().clamp(min=1)
 
     def seen(self, index: Tensor) -> Tensor:
         """1 where an image's label may be seen, else 0: a share `labels` of all, always the same ones. (B,)"""
@@ -129,10 +131,10 @@ class LearnedViewsModules(Modules):
 
 
 def mutual(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    """InfoNCE loss of unit vectors (B, D), each view's other among B, both directions' mean; I_NCE is log B less it."""
-    logits = first @ second.T / temperature
-    target = torch.arange(len(logits), device=logits.device)
-    return (cross_entropy(logits, target) + cross_entropy(logits.T, target)) / 2
+    """InfoNCE loss of unit vectors (B, D), each view's other among those of all processes, both directions' mean."""
+    target = rows(first)
+    to_second, to_first = first @ everyones(second).T / temperature, second @ everyones(first).T / temperature
+    return (cross_entropy(to_second, target) + cross_entropy(to_first, target)) / 2
 
 
 def told_by_luma(x: Tensor, view: Tensor) -> float:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from lightly.models.modules import NNCLRPredictionHead, NNCLRProjectionHead
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
@@ -13,6 +12,7 @@ from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.contrast import Tower, judged, paired
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 from augstudy.learn.queue import Queue
+from augstudy.learn.world import everyones, gathered, rows
 
 __all__ = ["NNCLR"]
 
@@ -39,14 +39,14 @@ class NNCLRModules(Modules):
     def loss(self, batch: Batch) -> Tensor:
         # Apart, as published: batch norm sees a view at a time.
         (first, from_first), (second, from_second) = (self.embedded(view) for view in batch.views)
-        self.fresh = first.detach()
+        self.fresh = gathered(first.detach())
         return (self._one_way(first, from_second) + self._one_way(second, from_first)) / 2
 
     def _one_way(self, z: Tensor, predicted: Tensor) -> Tensor:
-        """Cross-entropy of finding, from the neighbour of each z, the prediction of its other view in the batch."""
+        """Cross-entropy of finding, from the neighbour of each z, the prediction of its other view among all."""
         neighbours = self.support.nearest(z.detach())
-        logits = neighbours @ predicted.T / self.settings.temperature  # (B, B)
-        return cross_entropy(logits, torch.arange(len(z), device=z.device))
+        logits = neighbours @ everyones(predicted).T / self.settings.temperature  # (B, W B)
+        return cross_entropy(logits, rows(z))
 
     def after_step(self) -> None:
         assert self.fresh is not None

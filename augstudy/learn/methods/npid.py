@@ -13,6 +13,7 @@ from augstudy.core.build import check_range
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.contrast import Tower, judged, paired
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+from augstudy.learn.world import gathered
 
 __all__ = ["NPID"]
 
@@ -67,7 +68,7 @@ class NPIDModules(Modules):
     @torch.no_grad()
     def _partition(self, noise: Tensor) -> Tensor:
         """Z, N times the mean of exp over the noise of the first batch, and constant from then on."""
-        first = len(self.memory) * noise.exp().mean()
+        first = len(self.memory) * gathered(noise.exp().mean()[None]).mean()  # of all processes
         self.partition.copy_(torch.where(self.partition > 0, self.partition, first))
         return self.partition
 
@@ -75,7 +76,7 @@ class NPIDModules(Modules):
     def after_step(self) -> None:
         """What was remembered of these crops moves towards what was just seen of them."""
         assert self.fresh is not None
-        index, z = self.fresh
+        index, z = map(gathered, self.fresh)
         self.memory[index] = normalize(torch.lerp(z, self.memory[index], self.settings.memory_momentum), dim=1)
 
     def projected(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,9 @@ from torch.nn.functional import cross_entropy, log_softmax
 from augstudy.core.build import check_range
 from augstudy.data.corpus import Source
 from augstudy.learn.agreement import Agreement, largest
-from augstudy.learn.backbones.base import Encoder, signed
+from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+from augstudy.learn.reading import read_training
 from augstudy.learn.transport import hard, in_blocks, transport
 
 __all__ = ["Sela"]
@@ -58,11 +59,12 @@ class SelaModules(Modules):
 
     @torch.no_grad()
     def before_epoch(self, epoch: int, source: Source) -> None:
-        """Label the whole source anew in every head, in the epochs of the schedule."""
+        """Label the whole source anew in every head, in the epochs of the schedule; networks are in training mode."""
         if epoch not in self.settings.label_epochs():
             return
         self.agreement.remember(self.labels[0], source)
-        x = self._read(source)
+        x = self.misfit.new_empty((len(source), self.heads[0].in_features), dtype=torch.float)
+        read_training(self.features, source, self.settings.batch_size, x)
         for number, head in enumerate(self.heads):
             self._label(number, head, x)
 
@@ -72,17 +74,6 @@ class SelaModules(Modules):
         plan = transport(blocks, len(x), s.clusters, s.tolerance, s.rounds)
         self.labels[number], filled = hard(blocks, plan)
         self.misfit[number], self.filled[number] = plan.error, filled
-
-    def _read(self, source: Source) -> Tensor:
-        """Features of the crops as they are, (N, D), the networks in training mode, as published."""
-        n = len(source)
-        parts = torch.arange(n).tensor_split(-(-n // self.settings.batch_size))
-        x = self.labels.new_empty(())
-        for index in parts:
-            found = self.features(signed(source.batch(index)))
-            x = found.new_empty((n, found.shape[1]), dtype=torch.float) if x.dim() == 0 else x
-            x[index[0] : index[-1] + 1] = found
-        return x
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         s = self.settings

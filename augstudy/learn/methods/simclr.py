@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import torch
 from lightly.models.modules import SimCLRProjectionHead
-from lightly.utils.dist import gather
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -15,7 +14,7 @@ from augstudy.learn.contrast import Tower, judged
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 from augstudy.learn.multicrop import passes
 from augstudy.learn.sided import TwoSided
-from augstudy.learn.world import place
+from augstudy.learn.world import everyones, rows
 
 __all__ = ["SimCLR"]
 
@@ -56,12 +55,11 @@ class SimCLRModules(Modules):
         Each of the first two views is an anchor once and itself left out. A further view is an anchor twice: its
         positive is the first view of its crop, the second being left out, and the other way round.
         """
-        rank, count = place()
-        everyones = [torch.cat(gather(z)) if count > 1 else z for z in (first, second)]
+        among = torch.cat((everyones(first), everyones(second)))
         anchors = [first, second, *(z for view in further for z in (view, view))]
-        logits = torch.cat(anchors) @ torch.cat(everyones).T / self.settings.temperature
-        mine = torch.arange(len(first), device=first.device) + rank * len(first)
-        second_half = mine + count * len(first)
+        logits = torch.cat(anchors) @ among.T / self.settings.temperature
+        mine = rows(first)
+        second_half = mine + len(among) // 2
         left_out = torch.cat((mine, second_half)).repeat(1 + len(further))[:, None]
         return logits.scatter(1, left_out, float("-inf")), torch.cat((second_half, mine)).repeat(1 + len(further))
 
