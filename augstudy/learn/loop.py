@@ -200,7 +200,7 @@ class Loop:
             for name, loss in losses.items():
                 self.fabric.backward(loss, inputs=groups[name], retain_graph=True)
             total = torch.stack([loss.detach() for loss in losses.values()]).sum()
-        total = averaged(modules.parameters(), total)
+        total = averaged(modules, total)
         modules.before_step()
         for optimizer in optimizers.values():
             optimizer.step()

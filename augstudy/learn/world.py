@@ -1,6 +1,6 @@
 """Processes that train together, one a device: who this one is, and what it must hear of the others."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -9,6 +9,8 @@ from lightly.utils.dist import gather
 from torch import Tensor, distributed, nn
 
 __all__ = ["agreed", "alone", "averaged", "everyones", "gathered", "part", "place", "rows"]
+
+STATISTICS = ("running_mean", "running_var")  # what batch norm calls them
 
 _ALONE: ContextVar[bool] = ContextVar("alone", default=False)
 
@@ -64,21 +66,22 @@ def part(count: int) -> Tensor:
 
 
 @torch.no_grad()
-def averaged(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
-    """Give all processes the mean of their gradients, and return the mean of their losses.
+def averaged(module: nn.Module, loss: Tensor) -> Tensor:
+    """Give all processes the mean of their gradients and batch norm statistics, and return the mean of their losses.
 
     One message for all: a gradient is a slice of it. Processes have equal parts of a batch, so the mean of their mean
-    losses has the gradient of the whole batch.
+    losses has the gradient of the whole batch. Statistics differ where each process norms its own part.
     """
     count = place()[1]
     if count == 1:
         return loss
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([*(g.reshape(-1) for g in gradients), loss.detach().reshape(1).to(gradients[0])])
+    values = [p.grad for p in module.parameters() if p.grad is not None]
+    values += [b for name, b in module.named_buffers() if name.endswith(STATISTICS)]
+    flat = torch.cat([*(v.reshape(-1) for v in values), loss.detach().reshape(1).to(values[0])])
     distributed.all_reduce(flat)
     flat /= count
-    for gradient, mean in zip(gradients, flat.split([*(g.numel() for g in gradients), 1]), strict=False):
-        gradient.copy_(mean.view_as(gradient))
+    for value, mean in zip(values, flat.split([*(v.numel() for v in values), 1]), strict=False):
+        value.copy_(mean.view_as(value))
     return flat[-1].to(loss.dtype)
 
 

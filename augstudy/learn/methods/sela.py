@@ -33,7 +33,7 @@ class SelaModules(Modules):
         for hidden in settings.hidden:
             layers += [nn.Dropout(settings.dropout), nn.Linear(width, hidden), nn.ReLU(inplace=True)]
             width = hidden
-        self.hidden = nn.Sequential(*layers)
+        self.hidden, self.width = nn.Sequential(*layers), width
         self.heads = nn.ModuleList(nn.Linear(width, settings.clusters) for _ in range(settings.heads))
         self.register_buffer("labels", torch.full((settings.heads, context.count), -1))
         self.agreement = Agreement(context)  # of the first head
@@ -63,7 +63,7 @@ class SelaModules(Modules):
         if epoch not in self.settings.label_epochs():
             return
         self.agreement.remember(self.labels[0], source)
-        x = self.misfit.new_empty((len(source), self.heads[0].in_features), dtype=torch.float)
+        x = self.misfit.new_empty((len(source), self.width), dtype=torch.float)
         read_training(self.features, source, self.settings.batch_size, x)
         for number, head in enumerate(self.heads):
             self._label(number, head, x)
