@@ -49,7 +49,8 @@ class Ray:
         """Return when every run is finished.
 
         Raises:
-            UserError: a task found something that the user must mend, or a run lost more workers than it may.
+            UserError: Ray does not start, a task found something that the user must mend, or a run lost more workers
+                than it may.
         """
         with self._cluster():
             told = imported("ray.util.queue", "ray").Queue(actor_options={"num_cpus": 0})
@@ -86,13 +87,22 @@ class Ray:
         """Join one or begin one, unless this process has done so itself."""
         mine = not self.ray.is_initialized()
         if mine:
-            self.ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+            self._begin()
         try:
             self._require_room()
             yield
         finally:
             if mine:
                 self.ray.shutdown()
+
+    def _begin(self) -> None:
+        """Raises UserError where Ray, which says so by a bare Exception, does not come up or finds no cluster."""
+        try:
+            self.ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+        except Exception as error:
+            what = str(error).strip() or type(error).__name__
+            fix = "Try again when this machine is less busy, or see that RAY_ADDRESS names a cluster that is up."
+            raise UserError(f"Ray does not start ({what.splitlines()[0]})", fix) from None
 
     def _require_room(self) -> None:
         """Raises UserError now, for Ray would wait for ever for a machine that is large enough."""
