@@ -45,7 +45,7 @@ def test_a_disk_that_is_full_or_read_only_is_told_and_survived(lab, tmp_path):
 
 
 def test_damaged_files_are_told_or_made_again(lab, tmp_path):
-    """One story: a flipped checkpoint, then flipped features, encoder and record of the finished study."""
+    """One story: a flipped checkpoint, then flipped features and record of the finished study."""
     folder = killed_after(lab, tmp_path, 3)
     flip(folder / "checkpoint.pt")
     code, said = lab(tmp_path)
@@ -65,14 +65,22 @@ def test_damaged_files_are_told_or_made_again(lab, tmp_path):
     code, said = lab(tmp_path)
     assert code == 2
     two_lines(said, str(record), "is damaged", "Delete this file")
-    record.unlink()
+
+
+@pytest.mark.faults
+def test_a_damaged_encoder_comes_from_the_checkpoint_or_is_told(lab, tmp_path):
+    shutil.copytree(lab.whole, tmp_path, dirs_exist_ok=True)
+    folder = next(tmp_path.glob("toy/runs/*/checkpoint.pt")).parent
+    (folder / "record.json").unlink()
     flip(folder / "encoder.safetensors")
-    lab.check(tmp_path)  # from the checkpoint, which is whole
+    code, said = lab(tmp_path)
+    assert code == 0, said
+    assert lab.table(tmp_path) == lab.table(lab.whole)
 
     flip(folder / "encoder.safetensors")
     code, said = lab(tmp_path, "probes=[knn,cluster]")
     assert code == 2
-    two_lines(said, str(folder / "encoder.safetensors"), f"delete {record}")
+    two_lines(said, str(folder / "encoder.safetensors"), f"delete {folder / 'record.json'}")
 
 
 def test_a_signal_ends_a_study_in_order(lab, tmp_path):
