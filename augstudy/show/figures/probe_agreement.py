@@ -17,7 +17,8 @@ __all__ = ["ProbeAgreement", "agreement"]
 
 _ACROSS = 3  # panels side by side
 _LEAST = 3  # rows, below which an order says nothing
-_SIDE = 2.3  # inches, height of a panel
+_SIDE = 2.6  # inches, height of a panel
+_LINE = 0.085  # share of a panel's height that a line of its legend takes
 
 
 @dataclass(frozen=True)
@@ -92,5 +93,7 @@ def _draw(ax: Axes, table: pd.DataFrame, layers: list[str]) -> None:
         ax.plot(part["x"], part["y"], marker, color=colour, ms=4, ls="", label=label)
     low, high = (float(edge(table[["x", "y"]].to_numpy())) for edge in (np.min, np.max))
     ax.plot([low, high], [low, high], color="0.8", lw=0.8, zorder=0, gid="equal")
+    room = min(0.6, _LINE * table["layer"].nunique())  # for the legend, above the points
+    ax.set_ylim(top=low + (high - low) / (1 - room))
     ax.legend(loc="upper left", frameon=False, handletextpad=0.1, borderpad=0, labelspacing=0.25)
     despine(ax)
