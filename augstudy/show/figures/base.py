@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from augstudy.core import registry
 from augstudy.core.errors import UserError
+from augstudy.core.store import sweep
 from augstudy.show.base import Results
 from augstudy.show.style import KINDS, LINE, SMALL, house, page, save, wrapped
 
@@ -35,7 +36,7 @@ def draw(
 ) -> list[Path]:
     """Draw the study's figures, or `only` these, and save each as figures/<name>.<kind>: png and svg, or pdf.
 
-    With `keep`, those whose files are there are not drawn again.
+    With `keep`, those whose files are there are not drawn again. What a killed process left half-written goes.
 
     A figure of the study that has nothing to show yet is left out, and a file that it has from before stays: arrays
     such as filters are not kept in the repository, the figures made from them are.
@@ -43,6 +44,7 @@ def draw(
     Raises:
         UserError: a figure in `only` is unknown or has nothing to show.
     """
+    sweep(results.folder.figures)
     paths: list[Path] = []
     for name in results.index.get("figures") or [] if only is None else only:
         there = [results.folder.figures / f"{name}.{kind}" for kind in kinds]

@@ -51,7 +51,8 @@ class Plate:
 def plates(results: Results) -> list[Plate]:
     """Every figure that lies drawn in the study's folder: in the order of the study, then any others by name."""
     folder = results.folder.figures
-    there = sorted({path.stem for path in folder.glob("*.svg")} | {path.stem for path in folder.glob("*.png")})
+    drawn = [*folder.glob("[!.]*.svg"), *folder.glob("[!.]*.png")]  # a dot begins the name of a half-written file
+    there = sorted({path.stem for path in drawn})
     wanted = [name for name in results.index.get("figures") or [] if name in there]
     return [_plate(folder, name) for name in [*wanted, *(name for name in there if name not in wanted)]]
 

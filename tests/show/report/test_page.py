@@ -54,6 +54,14 @@ def reported(tmp_path_factory):
     return results
 
 
+def test_what_a_killed_process_left_of_a_figure_is_no_figure_and_goes_with_the_next(reported):
+    left = reported.folder.figures / ".layer_curves.png.z12_jz73.tmp.png"
+    left.touch()
+    assert [plate.name for plate in plates(reported)] == ["layer_curves"]
+    draw(reported, ["layer_curves"])
+    assert not left.exists()
+
+
 def words(path):
     """The text of a page as a reader sees it."""
     text = re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL)
