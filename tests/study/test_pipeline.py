@@ -183,7 +183,7 @@ def test_a_probe_is_named_by_its_settings_its_data_and_how_features_are_read(wri
     texts = [
         "probes: {knn: {k: 5}}",
         "probes: {knn: {k: 6}}",
-        "probes: {knn: {k: 5}}\nfeatures: {dims: 64}",
+        "probes: {knn: {k: 5}}\nfeatures: {dims: 32}",
         "probes: {knn: {k: 5}}\nimage: {name: coffee}",
     ]
     keys = []
