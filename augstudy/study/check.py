@@ -54,9 +54,14 @@ def inspect(laboratory: Laboratory, timed: bool = False) -> list[Line]:
     lines = [_line(laboratory, plans) for plans in laboratory.rows]
     if not timed:
         return lines
-    budget = min(EACH, ALL / len(lines))
-    pairs = zip(lines, laboratory.rows, strict=True)
-    return [replace(line, seconds=_seconds(laboratory, plans, budget)) for line, plans in pairs]
+    kinds = [_kind(laboratory, plans[0]) for plans in laboratory.rows]
+    budget = min(EACH, ALL / len(set(kinds)))
+    known: dict[str, float] = {}
+    for kind, plans in zip(kinds, laboratory.rows, strict=True):
+        if kind not in known:
+            known[kind] = _seconds(laboratory, plans[0], budget)
+    trios = zip(lines, kinds, laboratory.rows, strict=True)
+    return [replace(line, seconds=len(plans) * known[kind]) for line, kind, plans in trios]
 
 
 def in_all(lines: list[Line]) -> str:
@@ -85,8 +90,15 @@ def parameters(backbone: Backbone) -> int:
         return sum(p.numel() for p in backbone.encoder().parameters())
 
 
-def _seconds(laboratory: Laboratory, plans: list[Planned], budget: float) -> float:
-    run = plans[0].run
+def _kind(laboratory: Laboratory, plan: Planned) -> str:
+    """Names all that the time of a training depends on, so that rows which differ in their pictures are timed once."""
+    run = plan.run
+    crops = len(laboratory.source(plan)) if run.method.trains else 0
+    return repr((run.method, run.backbone, run.view, crops))
+
+
+def _seconds(laboratory: Laboratory, plan: Planned, budget: float) -> float:
+    run = plan.run
     if not run.method.trains or not run.method.epochs:
         return 0.0
-    return len(plans) * training_seconds(laboratory.training(plans[0], rehearsed=True), budget)
+    return training_seconds(laboratory.training(plan, rehearsed=True), budget)

@@ -57,6 +57,16 @@ def test_many_rows_share_what_all_may_take(laboratory, monkeypatch):
     assert sum(budgets) < 6
 
 
+def test_rows_that_differ_in_their_pictures_alone_are_timed_once(write, tmp_path, monkeypatch):
+    rows = "rows:\n  - {label: one, method: rotnet}\n  - {label: two, method: rotnet, image: coffee}\n"
+    rows += "  - {label: three, method: {name: rotnet, lr: 0.2}}\n"
+    timed = []
+    monkeypatch.setattr(check, "training_seconds", lambda training, budget: timed.append(budget) or 1.0)
+    lines = inspect(Laboratory(compose(write(HERE, rows=rows)), tmp_path / "results"), timed=True)
+    assert [line.seconds for line in lines] == [1, 1, 1]
+    assert len(timed) == 2
+
+
 def test_without_timing_nothing_is_said_of_time(laboratory):
     lines = inspect(laboratory())
     assert {line.seconds for line in lines} == {None}
