@@ -9,6 +9,8 @@ from lightly.utils.debug import std_of_l2_normalized
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+from augstudy.core.build import check_range
+from augstudy.core.errors import UserError
 from augstudy.data.corpus import Source
 from augstudy.learn.agreement import Agreement, largest, matched
 from augstudy.learn.backbones.base import Encoder
@@ -17,7 +19,7 @@ from augstudy.learn.multicrop import passes
 from augstudy.learn.reading import read_training
 from augstudy.learn.world import gathered
 
-__all__ = ["Remembered", "Settings"]
+__all__ = ["Remembered", "Settings", "check_settings"]
 
 
 class Settings(Protocol):
@@ -35,6 +37,17 @@ class Settings(Protocol):
     def prototypes(self) -> tuple[int, ...]: ...
     @property
     def temperature(self) -> float: ...
+
+
+def check_settings(settings: Settings) -> None:
+    """Raises UserError where a setting that both methods have is out of range."""
+    check_range("dim", settings.dim, 1)
+    check_range("hidden", settings.hidden, 1)
+    if not settings.prototypes:
+        raise UserError("prototypes: the list is empty", "Give K of at least one head, such as [3000].")
+    for count in settings.prototypes:
+        check_range("prototypes", count, 2)
+    check_range("temperature", settings.temperature, 1e-3, 10)
 
 
 class Remembered(Modules):

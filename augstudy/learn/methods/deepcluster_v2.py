@@ -7,11 +7,10 @@ import torch
 from torch import nn
 
 from augstudy.core.build import check_choice, check_range
-from augstudy.core.errors import UserError
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.kmeans import SEEDINGS, kmeans
 from augstudy.learn.methods.base import Context, Method
-from augstudy.learn.remembered import Remembered
+from augstudy.learn.remembered import Remembered, check_settings
 
 __all__ = ["DeepClusterV2"]
 
@@ -71,13 +70,7 @@ class DeepClusterV2(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range("dim", self.dim, 1)
-        check_range("hidden", self.hidden, 1)
-        if not self.prototypes:
-            raise UserError("prototypes: the list is empty", "Give K of at least one head, such as [3000].")
-        for count in self.prototypes:
-            check_range("prototypes", count, 2)
-        check_range("temperature", self.temperature, 1e-3, 10)
+        check_settings(self)
         check_range("iterations", self.iterations, 1)
         check_choice("seeding", self.seeding, SEEDINGS)
 

@@ -8,10 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from augstudy.core.build import check_range
-from augstudy.core.errors import UserError
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method
-from augstudy.learn.remembered import Remembered
+from augstudy.learn.remembered import Remembered, check_settings
 from augstudy.learn.transport import hard, in_blocks, transport
 
 __all__ = ["SelaV2"]
@@ -92,13 +91,7 @@ class SelaV2(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range("dim", self.dim, 1)
-        check_range("hidden", self.hidden, 1)
-        if not self.prototypes:
-            raise UserError("prototypes: the list is empty", "Give K of at least one head, such as [3000].")
-        for count in self.prototypes:
-            check_range("prototypes", count, 2)
-        check_range("temperature", self.temperature, 1e-3, 10)
+        check_settings(self)
         check_range("epsilon", self.epsilon, 1e-3, 10)
         check_range("tolerance", self.tolerance, 1e-12, 1)
         check_range("rounds", self.rounds, 1)
