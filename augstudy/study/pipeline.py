@@ -148,21 +148,22 @@ class Laboratory:
 
         A run whose maker dies is taken over.
         """
-        numbers: dict[str, int] = {}
         while left := self.unfinished():  # anew: where a row's first seed fails, the next comes to owe its galleries
-            for plan in left:
-                numbers.setdefault(plan.key, len(numbers) + 1)
-            made = [plan for plan in left if self.attempt(plan, f"[{numbers[plan.key]}/{len(numbers)}]", reporter)]
+            made = [plan for plan in left if self.attempt(plan, reporter)]
             if not made:
                 time.sleep(WAIT)
 
-    def attempt(self, plan: Planned, place: str, reporter: Told) -> bool:
+    def place(self, plan: Planned) -> str:
+        """The run's number in the study, which is the same for all who work on it, whenever they began."""
+        return f"[{self.planned.index(plan) + 1}/{len(self.planned)}]"
+
+    def attempt(self, plan: Planned, reporter: Told) -> bool:
         """Make a run, unless another process is making it or has made it."""
         with holding(self.folder.run(plan.key).lock) as mine:
             if not mine or self._finished(plan) or waits(plan, self.folder):
                 return False
             sweep(self.folder.run(plan.key).path)
-            reporter.begin(f"{place} {plan.run.label}, seed {plan.run.seed}", plan.run.place)
+            reporter.begin(f"{self.place(plan)} {plan.run.label}, seed {plan.run.seed}", plan.run.place)
             record = self.run_one(plan, reporter)
             reporter.end(record, self.measurement.main(record, self.labelled))
             return True

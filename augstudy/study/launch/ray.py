@@ -43,7 +43,6 @@ class Ray:
         self.laboratory, self.jobs = laboratory, limit(jobs)
         self.resources = laboratory.resources
         self.ray = imported("ray", "ray")
-        self.numbers: dict[str, int] = {}
 
     def __call__(self, reporter: Reporter) -> None:
         """Return when every run is finished.
@@ -59,15 +58,8 @@ class Ray:
             results = self.laboratory.folder.path.parent.absolute()
             given = [launch, self.ray.put(self.laboratory.study), results, self.resources.cpus, told]
             while left := self.laboratory.unfinished():  # anew: others may make some, and a failed run may shift a debt
-                for plan in left:
-                    self.numbers.setdefault(plan.key, len(self.numbers) + 1)
-                if not self._work_on(
-                    left, lambda plan: make.remote(*given, plan.key, self._place(plan)), told, reporter
-                ):
+                if not self._work_on(left, lambda plan: make.remote(*given, plan.key), told, reporter):
                     time.sleep(pipeline.WAIT)
-
-    def _place(self, plan: Planned) -> str:
-        return f"[{self.numbers[plan.key]}/{len(self.numbers)}]"
 
     def _asked(self) -> dict[str, Any]:
         """What a task asks of the cluster; a task is told of AUGSTUDY_DATA and its like as they are here."""
@@ -209,9 +201,7 @@ class Relay:
         self.queue.put((self.key, "end", (record, main)))
 
 
-def work(
-    launch: str, study: Study, results: Path, cpus: int, told: Any, key: str, place: str
-) -> bool | tuple[str, str]:
+def work(launch: str, study: Study, results: Path, cpus: int, told: Any, key: str) -> bool | tuple[str, str]:
     """A task: make one run.
 
     Returns:
@@ -224,7 +214,7 @@ def work(
         with threads(cpus):
             laboratory = READY[launch]
             plan = next(plan for plan in laboratory.planned if plan.key == key)
-            return laboratory.attempt(plan, place, Relay(told, key))
+            return laboratory.attempt(plan, Relay(told, key))
     except (UserError, OSError) as caught:
         error = caught if isinstance(caught, UserError) else on_disk(caught)
         return error.what, error.fix

@@ -63,10 +63,7 @@ class Slurm:
     def _submit(self, plans: list[Planned]) -> list[Any]:
         executor = self._executor()
         results = self.laboratory.folder.path.parent.absolute()
-        tasks = [
-            Task(self.laboratory.study, results, plan.key, f"[{number}/{len(plans)}]", self.resources.cpus)
-            for number, plan in enumerate(plans, 1)
-        ]
+        tasks = [Task(self.laboratory.study, results, plan.key, self.resources.cpus) for plan in plans]
         with executor.batch():
             return [executor.submit(task) for task in tasks]
 
@@ -105,7 +102,7 @@ class Slurm:
             missing = {plan.key for plan in self.laboratory.unfinished()}
             for plan in [plan for plan in plans if plan.key not in missing]:
                 plans.remove(plan)
-                self._tell(plan, f"[{total - len(plans)}/{total}]", reporter)
+                self._tell(plan, reporter)
             if dead := [plan for plan in plans if plan.key in ended]:
                 raise UserError(
                     f"{len(dead)} of {total} tasks ended before their runs did, the first {jobs[dead[0].key].job_id}",
@@ -115,9 +112,9 @@ class Slurm:
             if plans and not ended:
                 time.sleep(LOOK)
 
-    def _tell(self, plan: Planned, place: str, reporter: Reporter) -> None:
+    def _tell(self, plan: Planned, reporter: Reporter) -> None:
         record = read_record(self.laboratory.folder.run(plan.key).record)
-        reporter.begin(f"{place} {plan.run.label}, seed {plan.run.seed}", plan.run.place)
+        reporter.begin(f"{self.laboratory.place(plan)} {plan.run.label}, seed {plan.run.seed}", plan.run.place)
         reporter.end(record, self.laboratory.measurement.main(record, self.laboratory.labelled))
 
 
@@ -127,7 +124,7 @@ class Task:
 
     Args:
         study, results: as of `Laboratory`.
-        key, place: of the run: its hash, and what people call it.
+        key: the run's hash.
         cpus: threads.
         again: how often it was put back in the queue.
     """
@@ -135,7 +132,6 @@ class Task:
     study: Study
     results: Path
     key: str
-    place: str
     cpus: int
     again: int = 0
 
@@ -147,7 +143,7 @@ class Task:
         laboratory = Laboratory(self.study, self.results)
         plan = next(plan for plan in laboratory.planned if plan.key == self.key)
         with threads(self.cpus):
-            while not (made := laboratory.attempt(plan, self.place, reporter)) and waits(plan, laboratory.folder):
+            while not (made := laboratory.attempt(plan, reporter)) and waits(plan, laboratory.folder):
                 time.sleep(LOOK)  # for a teacher, which is another task's
         return made
 

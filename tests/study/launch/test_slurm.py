@@ -86,7 +86,7 @@ def test_a_task_that_is_warned_of_its_end_is_queued_again_and_goes_on_after_its_
 def test_a_task_makes_its_run_and_no_other_and_a_second_one_finds_it_made(laboratory, capsys):
     there = laboratory()
     plan = there.planned[0]
-    task = Task(there.study, there.folder.path.parent, plan.key, "[1/2]", 1)
+    task = Task(there.study, there.folder.path.parent, plan.key, 1)
     assert task()
     assert "[1/2] random, seed 0" in capsys.readouterr().out
     assert [plan.run.label for plan in there.unfinished()] == ["rot"]
