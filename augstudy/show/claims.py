@@ -41,6 +41,7 @@ class Claim:
         kind: "greater" or "not_worse".
         side, than: what is compared; the difference is `side` less `than`.
         bound: what the difference must exceed: `by` for "greater", less `by` for "not_worse".
+        place: where in the study it stands.
     """
 
     say: str
@@ -48,20 +49,45 @@ class Claim:
     side: Side
     than: Side
     bound: float
+    place: str
 
 
 def read(nodes: Sequence[Any], probe: str, axes: Sequence[str]) -> list[Claim]:
     """Claims as a study writes them -> claims; what only one side says, of layer, probe or metric, holds for both.
 
     Args:
-        nodes: `{say: ..., greater: {...}, than: {...}, by: 0}`, or `not_worse` with a margin in place of `greater`.
+        nodes: `{say: ..., greater: {...}, than: {...}, by: 0}`, or `not_worse` with a margin in place of `greater`. One
+            with `each: [names]` besides is a claim for every name, which takes the place of "{each}" in its words.
         probe: the one of sides that name none; their metric is top1.
         axes: sweep axes of the study.
 
     Raises:
         UserError: names the claim by its place, and the key.
     """
-    return [_claim(node, f"claims[{number}]", probe, axes) for number, node in enumerate(nodes)]
+    return [
+        _claim(one, place, probe, axes)
+        for number, node in enumerate(nodes)
+        for place, one in _written_out(node, f"claims[{number}]")
+    ]
+
+
+def _written_out(node: Any, where: str) -> list[tuple[str, Any]]:
+    """The claims that a node stands for, and the place of each."""
+    if not isinstance(node, Mapping) or "each" not in node:
+        return [(where, node)]
+    names, rest = node["each"], {key: value for key, value in node.items() if key != "each"}
+    if not isinstance(names, Sequence) or isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{where}: each is {names!r}, not a list of words", "Write each: [MoCo, RotNet].")
+    if "{each}" not in str(rest.get("say")):
+        what = f"{where}: what it says is the same for each"
+        raise UserError(what, "Write {each} in say, and in a label, where the name belongs.")
+    return [(f"{where}, {name}", _filled(rest, name)) for name in names]
+
+
+def _filled(node: Any, name: str) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _filled(value, name) for key, value in node.items()}
+    return node.replace("{each}", name) if isinstance(node, str) else node
 
 
 def pairs(claim: Claim, points: Sequence[Point]) -> list[tuple[int, int]]:
@@ -87,7 +113,7 @@ def pairs(claim: Claim, points: Sequence[Point]) -> list[tuple[int, int]]:
 def _claim(node: Any, where: str, probe: str, axes: Sequence[str]) -> Claim:
     if not isinstance(node, Mapping):
         raise UserError(f"{where} is {node!r}, not a claim", "Write {say: ..., greater: {...}, than: {...}}.")
-    known = ("say", *_KINDS, "than", "by")
+    known = ("say", *_KINDS, "than", "by", "each")
     for key in node:
         if key not in known:
             raise UserError(f"{where}: unknown key {key!r}", nearest(str(key), known))
@@ -104,7 +130,7 @@ def _claim(node: Any, where: str, probe: str, axes: Sequence[str]) -> Claim:
     than = _side(usual | _words(first) | second, f"{where}: than")
     if side.metric != than.metric:
         raise UserError(f"{where}: {side.metric} is not to be compared with {than.metric}", "Give both one metric.")
-    return Claim(node["say"], kind, side, than, by if kind == "greater" else -by)
+    return Claim(node["say"], kind, side, than, by if kind == "greater" else -by, where)
 
 
 def _margin(node: Mapping[str, Any], kind: str, where: str) -> float:

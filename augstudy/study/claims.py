@@ -25,8 +25,8 @@ def check_claims(study: Study, runs: Sequence[Run]) -> None:
     """
     rows = [run for run in runs if run.seed == study.seeds[0]]
     probe = next(iter(study.probes), "linear")
-    for number, claim in enumerate(read(study.claims, probe, list(study.sweep))):
-        where = f"{study.said_in('claims')}: claims[{number}]"
+    for claim in read(study.claims, probe, list(study.sweep)):
+        where = f"{study.said_in('claims')}: {claim.place}"
         _check_names(claim.side, f"{where}: {claim.kind}", study, rows)
         _check_names(claim.than, f"{where}: than", study, rows)
         for i, j in pairs(claim, [(run.label, run.axes) for run in rows]):

@@ -33,6 +33,30 @@ def test_the_bound_is_what_the_difference_must_exceed():
     assert (found.kind, found.bound) == ("not_worse", -1.0)
 
 
+def test_a_claim_for_each_name_is_that_claim_written_out():
+    node = {"say": "{each} on {each} wins", "greater": {"label": "{each}, 1", "layer": "conv1"}, "than": {"label": "r"}}
+    found = read([{"say": "a beats b", "greater": A, "than": B}, {**node, "each": ["x", "y"], "by": 1}], "linear", [])
+    assert [(one.say, one.side.label, one.than.label, one.bound) for one in found[1:]] == [
+        ("x on x wins", "x, 1", "r", 1.0),
+        ("y on y wins", "y, 1", "r", 1.0),
+    ]
+    assert [one.place for one in found] == ["claims[0]", "claims[1], x", "claims[1], y"]
+
+
+@pytest.mark.parametrize(
+    ("node", "words"),
+    [
+        ({"say": "{each} wins", "each": "MoCo"}, "not a list"),
+        ({"say": "{each} wins", "each": [1]}, "not a list"),
+        ({"say": "MoCo wins", "each": ["MoCo"]}, "the same for each"),
+    ],
+)
+def test_a_mistake_in_each_is_named(node, words):
+    with pytest.raises(UserError, match=r"claims\[0\]: ") as caught:
+        read([{"greater": A, "than": B, **node}], "linear", [])
+    assert words in caught.value.what
+
+
 POINTS = [
     ("random", {}),
     *(("a", {S: value}) for value in (0, 0.5)),
