@@ -60,7 +60,7 @@ class DataRegimes:
         with house():
             caption = told(results, self.metric, [table["probe"].iloc[0]], spread_said(table["n"], "bars"))
             figure = page(results.title, caption, self.width, sum(heights) + legend)
-            top, *parts = figure.subfigures(1 + len(lines), 1, height_ratios=[legend, *heights])
+            top, *parts = figure.subfigures(1 + len(lines), 1, height_ratios=[legend, *heights], squeeze=False)[:, 0]
             for part, (layers, own) in zip(parts, lines, strict=True):
                 axes = _panels(part, len(layers), [name for name, _ in own])
                 for ax, layer in zip(axes, layers, strict=True):
