@@ -1,6 +1,7 @@
 """A study's claims against its rows: what is misspelt is found before anything is trained."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ import torch
 from augstudy.core import registry
 from augstudy.core.build import build
 from augstudy.core.errors import UserError, nearest
+from augstudy.learn.backbones.base import Backbone
 from augstudy.show.claims import Side, pairs, read
 from augstudy.study.plan import Run, Study
 
@@ -53,9 +55,14 @@ def _values(run: Run, axis: str, study: Study) -> list[Any]:
 
 
 def _check_layer(side: Side, where: str, run: Run) -> None:
-    with torch.device("meta"):  # no memory and no time
-        layers = run.backbone.encoder().names
-    _known(side.layer, layers, f"{where}: {run.backbone_name} has no layer")
+    _known(side.layer, _layers(run.backbone), f"{where}: {run.backbone_name} has no layer")
+
+
+@cache
+def _layers(backbone: Backbone) -> list[str]:
+    """A network's layers; asked once for all claims, for a hundred networks take seconds even without memory."""
+    with torch.device("meta"):
+        return backbone.encoder().names
 
 
 def _known(word: Any, known: Iterable[Any], what: str) -> None:

@@ -29,6 +29,7 @@ for border in ("valid", "reflect", "black"):
 MODULES = sorted(Path(augstudy.__file__).parent.rglob("*.py"))
 
 
+@pytest.mark.slow
 def test_just_compiled_and_from_the_cache_it_gives_the_same_bits(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
 
