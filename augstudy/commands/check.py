@@ -29,7 +29,8 @@ def check(
     changes = [word for word in words if "=" in word] + (overrides or [])
     paths = [word for word in words if "=" not in word]
     readable = [path for path in paths if _passes(read_study, Path(path))]  # all of them, before the first is built
-    sound = [path for path in readable if _passes(_show, Path(path), changes, results, estimate)]
+    known: dict[str, float] = {}
+    sound = [path for path in readable if _passes(_show, Path(path), changes, results, estimate, known)]
     if len(sound) < len(paths):
         raise typer.Exit(2)
     console.print(f"no mistake found in {', '.join(escape(path) for path in paths)}", highlight=False, soft_wrap=True)
@@ -45,7 +46,7 @@ def _passes(look: Callable[..., object], *arguments: Any) -> bool:
     return True
 
 
-def _show(path: Path, changes: list[str], results: Path, estimate: bool) -> None:
+def _show(path: Path, changes: list[str], results: Path, estimate: bool, known: dict[str, float]) -> None:
     from augstudy.show.listing import listing
     from augstudy.study.check import in_all, inspect
     from augstudy.study.compose import compose
@@ -56,7 +57,7 @@ def _show(path: Path, changes: list[str], results: Path, estimate: bool) -> None
     for note in laboratory.notes():
         console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
     with Console(stderr=True).status("timing a few training steps of each row" if estimate else "looking"):
-        lines = inspect(laboratory, estimate)
+        lines = inspect(laboratory, estimate, known)
     console.print(listing(str(path), [line.shown() for line in lines]))
     if estimate:
         console.print(in_all(lines), highlight=False, soft_wrap=True)

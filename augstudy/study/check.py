@@ -45,18 +45,20 @@ class Line:
         return cells if self.seconds is None else cells | {"time": human(self.seconds) if self.seconds else "-"}
 
 
-def inspect(laboratory: Laboratory, timed: bool = False) -> list[Line]:
+def inspect(laboratory: Laboratory, timed: bool = False, known: dict[str, float] | None = None) -> list[Line]:
     """One line a row of the study and point of its sweep, in the order of the table.
 
     Args:
         timed: also make a few training steps of each, about two seconds long, twenty in all.
+        known: seconds of trainings timed before, by all that they depend on; gains what is timed now. Studies that are
+            looked at together share many rows.
     """
+    known = {} if known is None else known
     lines = [_line(laboratory, plans) for plans in laboratory.rows]
     if not timed:
         return lines
     kinds = [_kind(laboratory, plans[0]) for plans in laboratory.rows]
-    budget = min(EACH, ALL / len(set(kinds)))
-    known: dict[str, float] = {}
+    budget = min(EACH, ALL / max(1, len(set(kinds) - known.keys())))
     for kind, plans in zip(kinds, laboratory.rows, strict=True):
         if kind not in known:
             known[kind] = _seconds(laboratory, plans[0], budget)
@@ -92,9 +94,9 @@ def parameters(backbone: Backbone) -> int:
 
 def _kind(laboratory: Laboratory, plan: Planned) -> str:
     """Names all that the time of a training depends on, so that rows which differ in their pictures are timed once."""
-    run = plan.run
+    run, study = plan.run, laboratory.study
     crops = len(laboratory.source(plan)) if run.method.trains else 0
-    return repr((run.method, run.backbone, run.view, crops))
+    return repr((run.method, run.backbone, run.view, crops, study.device, study.precision, study.compute))
 
 
 def _seconds(laboratory: Laboratory, plan: Planned, budget: float) -> float:

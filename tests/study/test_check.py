@@ -67,6 +67,15 @@ def test_rows_that_differ_in_their_pictures_alone_are_timed_once(write, tmp_path
     assert len(timed) == 2
 
 
+def test_studies_looked_at_together_time_what_they_share_once(laboratory, monkeypatch):
+    timed = []
+    monkeypatch.setattr(check, "training_seconds", lambda training, budget: timed.append(budget) or 1.0)
+    known = {}
+    for overrides in ([], [], ["precision=bf16-mixed"], ["method.epochs=7"]):
+        inspect(laboratory(*overrides), timed=True, known=known)
+    assert len(timed) == 2 * 3
+
+
 def test_without_timing_nothing_is_said_of_time(laboratory):
     lines = inspect(laboratory())
     assert {line.seconds for line in lines} == {None}
