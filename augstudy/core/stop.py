@@ -14,8 +14,11 @@ class Stopped(BaseException):
     """
 
     def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
+        super().__init__(number)
         self.code = 128 + number  # what a shell reports of a process that a signal ended
+
+    def __str__(self) -> str:
+        return signal.Signals(self.code - 128).name
 
 
 def heed(number: int = signal.SIGTERM) -> None:
