@@ -143,7 +143,11 @@ def test_gradients_states_and_losses_of_two_are_those_of_one_with_the_doubled_ba
     (folder / "trainings.pkl").write_bytes(pickle.dumps(trainings))
     ways = [[sys.executable, "-c", WORKER, str(rank), folder] for rank in (0, 1)]
     runs = [subprocess.Popen(way, stderr=subprocess.PIPE, text=True) for way in ways]
-    errors = [run.communicate(timeout=200)[1] for run in runs]
+    try:
+        errors = [run.communicate(timeout=1200)[1] for run in runs]  # two minutes of CPU each; machines are busy
+    finally:
+        for run in runs:
+            run.kill()  # one that waits for the other would not end
     assert [run.returncode for run in runs] == [0, 0], errors
     first, second = (torch.load(folder / f"found-{rank}.pt") for rank in (0, 1))
     assert first.keys() == second.keys() == CASES.keys()
