@@ -53,12 +53,12 @@ def run(
     from augstudy.study.progress import Reporter
 
     composed = compose(study, overrides or [])
-    work: Callable[[Reporter], None] | None = None
-    if launcher == "local" and jobs is not None and jobs != 1:
-        work = Local(composed, results, jobs)
-    laboratory = Laboratory(composed, results)
+    work: Callable[[Laboratory, Reporter], None] | None = None  # before all that takes long, so that it tells now
     if launcher != "local":
-        work = Ray(laboratory, jobs) if launcher == "ray" else Slurm(laboratory, jobs, wait)
+        work = Ray(composed, jobs) if launcher == "ray" else Slurm(composed, jobs, wait)
+    elif jobs is not None and jobs != 1:
+        work = Local(composed, jobs)
+    laboratory = Laboratory(composed, results, here=launcher == "local")
     reporter = Reporter(console)
     try:
         changed = laboratory.run(reporter, work)

@@ -10,14 +10,15 @@ from llvmlite import binding
 from augstudy.core.build import check_choice
 from augstudy.core.errors import UserError
 
-__all__ = ["device_for", "made_with"]
+__all__ = ["DEVICES", "device_for", "made_with"]
 
+DEVICES = ("auto", "cpu", "cuda")
 PACKAGES = ("augstudy", "torch", "torchvision", "kornia", "numba", "numpy", "pillow")
 
 
 def device_for(name: str) -> torch.device:
     """auto, cpu or cuda; raises UserError for another name, or for cuda where there is none."""
-    check_choice("device", name, ("auto", "cpu", "cuda"))
+    check_choice("device", name, DEVICES)
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device is cuda, but torch sees no CUDA device here", "Set device to auto or cpu.")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

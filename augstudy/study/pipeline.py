@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 
 from augstudy.core import registry
 from augstudy.core.build import build, check_choice
@@ -18,7 +19,7 @@ from augstudy.core.stop import Stopped
 from augstudy.core.store import RunFolder, StudyFolder, sweep, write_yaml
 from augstudy.data.corpus import Source
 from augstudy.data.datasets.base import Labelled
-from augstudy.data.device import device_for
+from augstudy.data.device import DEVICES, device_for
 from augstudy.data.images import ImageUsed, load_image
 from augstudy.evaluate.monitor import Monitor, Watch
 from augstudy.learn.checkpoint import past
@@ -53,13 +54,14 @@ class Laboratory:
     Args:
         study: composed study.
         results: folder of all studies' results.
+        here: its runs are made on this machine; elsewhere, who makes one asks for devices there.
 
     Raises:
         UserError: from the constructor on, for anything that is wrong before training.
     """
 
-    def __init__(self, study: Study, results: Path) -> None:
-        self.study = study
+    def __init__(self, study: Study, results: Path, here: bool = True) -> None:
+        self.study, self.results = study, results
         self.folder = StudyFolder(results / study.name)
         self.runs = expand(study, presets())
         self.stock = Stock(study)
@@ -70,12 +72,14 @@ class Laboratory:
             registry.find("show.figures", name)
         check_claims(study, self.runs)
         self.measurement.check(self.runs)
-        device_for(study.device)
-        require_devices(study.devices, study.device)
+        check_choice("device", study.device, DEVICES)
+        self.device = study.device if here else "cpu"
+        device_for(self.device)
+        require_devices(study.devices, self.device)
         check_choice("precision", study.precision, PRECISIONS)
         self.compute = build(Compute, study.compute, f"{study.said_in('compute')}: compute")
         self.monitor = build(Monitor, study.monitor, f"{study.said_in('monitor')}: monitor")
-        self.resources = build(Resources, study.resources, f"{study.said_in('resources')}: resources")
+        Resources.of(study)  # a mistake is found whatever the launcher
         self.loggers = Loggers(study.loggers, study.name)
         for run in self.runs:  # the images of all runs first, for the labelled set leaves them out
             self.stock.image(run)
@@ -93,8 +97,9 @@ class Laboratory:
 
     @cached_property
     def fabric(self) -> Fabric:
-        """Device and precision."""
-        return Fabric(accelerator=self.study.device, devices=1, precision=self.study.precision)
+        """Device and precision, also in a job of Slurm, whose variables may tell of other tasks than ours."""
+        environment = LightningEnvironment()
+        return Fabric(accelerator=self.device, devices=1, precision=self.study.precision, plugins=[environment])
 
     @property
     def images(self) -> dict[Image, ImageUsed]:
@@ -124,7 +129,7 @@ class Laboratory:
         """The row of each run, by its hash; the first one of a hash that is in several."""
         return {plan.key: row for row in reversed(self.rows) for plan in row}
 
-    def run(self, reporter: Reporter, work: Callable[[Reporter], None] | None = None) -> bool:
+    def run(self, reporter: Reporter, work: Callable[["Laboratory", Reporter], None] | None = None) -> bool:
         """Do what is not done yet; each finished step is on disk before the next begins.
 
         Args:
@@ -140,15 +145,15 @@ class Laboratory:
         notes = self.notes(look=bool(todo))
         reporter.study(self.study.name, len(self.planned), len(self.planned) - len(todo), notes)
         if todo:
-            (work or self.work)(reporter)
+            (work or Laboratory.work)(self, reporter)
         return bool(todo) or self.folder.told() != before
 
-    def work(self, reporter: Told) -> None:
-        """Make the runs that are not finished and that nobody else is making; wait for those that others make.
+    def work(self, reporter: Told, plans: list[Planned] | None = None) -> None:
+        """Make all runs, or these, that are not finished and that nobody else is making; wait for what others make.
 
         A run whose maker dies is taken over.
         """
-        while left := self.unfinished():  # anew: where a row's first seed fails, the next comes to owe its galleries
+        while left := self.unfinished(plans):  # anew: where a row's first seed fails, the next owes its galleries
             made = [plan for plan in left if self.attempt(plan, reporter)]
             if not made:
                 time.sleep(WAIT)
@@ -168,9 +173,9 @@ class Laboratory:
             reporter.end(record, self.measurement.main(record, self.labelled))
             return True
 
-    def unfinished(self) -> list[Planned]:
-        """The runs that are still to be made or measured, in the order of the table."""
-        return [plan for plan in self.planned if not self._finished(plan)]
+    def unfinished(self, plans: list[Planned] | None = None) -> list[Planned]:
+        """Which of all runs, in the order of the table, or of these are still to be made or measured."""
+        return [plan for plan in (self.planned if plans is None else plans) if not self._finished(plan)]
 
     def notes(self, look: bool = True) -> list[str]:
         """What to know before anything is trained, one line each: substitutions, what no crop shows, doubtful data.

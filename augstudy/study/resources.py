@@ -1,8 +1,10 @@
 """What a run may use of a cluster."""
 
 from dataclasses import dataclass
+from typing import Self
 
-from augstudy.core.build import check_range, check_types
+from augstudy.core.build import build, check_range, check_types
+from augstudy.study.plan import Study
 
 __all__ = ["Resources"]
 
@@ -28,6 +30,11 @@ class Resources:
     requeues: int = 20
     retries: int = 3
     partition: str = ""
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """What a study says; raises UserError for a mistake."""
+        return build(cls, study.resources, f"{study.said_in('resources')}: resources")
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -40,6 +40,11 @@ class Planned:
         return self.image.label if self.image else self.drawn.label if self.drawn else "-"
 
     @property
+    def lineage(self) -> tuple[str, ...]:
+        """The hashes of the study's runs that must be made before it, each after those that it needs, and its own."""
+        return (*(self.teacher.lineage if isinstance(self.teacher, Planned) else ()), self.key)
+
+    @property
     def note(self) -> str:
         """What a reader of its numbers must know of its corpus, in a sentence; "" where there is nothing."""
         unseen = self.drawn.unseen(self.run.recipe.count) if self.drawn else ""

@@ -1,15 +1,19 @@
-"""What launchers share: packages that only some of them need, how many runs at a time, and threads."""
+"""What launchers share: packages that only some of them need, how many runs at a time, threads, and word of runs."""
 
 import importlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from augstudy.core.errors import UserError
 
-__all__ = ["imported", "limit", "threads"]
+__all__ = ["Relay", "imported", "limit", "threads"]
+
+OFTEN = 0.5  # s between two steps that are told of
 
 
 def imported(name: str, launcher: str) -> Any:
@@ -39,3 +43,30 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@dataclass
+class Relay:
+    """A reporter whose words are said in another process.
+
+    Args:
+        send: takes the name of the method and its arguments there.
+    """
+
+    send: Callable[[str, tuple[Any, ...]], None]
+    spoken: float = 0.0
+
+    def begin(self, label: str, axes: str) -> None:
+        """As `Reporter.begin`."""
+        self.send("begin", (label, axes))
+
+    def step(self, done: int, total: int, note: str) -> None:
+        """As `Reporter.step`, but seldom enough for a thousand runs to speak at the same time."""
+        now = time.monotonic()
+        if now - self.spoken >= OFTEN:
+            self.spoken = now
+            self.send("step", (done, total, note))
+
+    def end(self, record: dict[str, Any], main: dict[str, Any] | None = None) -> None:
+        """As `Reporter.end`."""
+        self.send("end", (record, main))

@@ -9,12 +9,12 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from augstudy.core.errors import UserError, on_disk
 from augstudy.core.stop import Stopped, heed
+from augstudy.study.launch.base import Relay, limit
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.plan import Study
 from augstudy.study.progress import Reporter
@@ -27,34 +27,35 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 
 @dataclass(frozen=True)
 class Local:
-    """Works on a study in `jobs` processes; each takes the next run that none of the others has.
+    """Works on a study's runs in `jobs` processes; each takes the next run that none of the others has.
 
     A process that dies leaves its run to the others, which go on from its last checkpoint.
 
     Args:
-        study, results: as of `Laboratory`; every process builds its own.
-        jobs: how many processes.
+        study: composed study.
+        jobs: how many processes; each of them builds its own laboratory.
+
+    Raises:
+        UserError: --jobs is less than 1, or more than 1 where each run is to have several devices.
     """
 
     study: Study
-    results: Path
     jobs: int
 
     def __post_init__(self) -> None:
-        if self.jobs < 1:
-            raise UserError(f"--jobs is {self.jobs}", "Give the number of runs to make at a time, 1 or more.")
+        limit(self.jobs)
         if self.jobs > 1 and self.study.devices > 1:
             what = f"--jobs {self.jobs} with devices: {self.study.devices}: runs would fight for the devices"
             raise UserError(what, "Leave out --jobs, or set devices: 1.")
 
-    def __call__(self, reporter: Reporter) -> None:
+    def __call__(self, laboratory: Laboratory, reporter: Reporter) -> None:
         """Return when every run is finished.
 
         Raises:
             UserError: a process found something that the user must mend, or all of them died.
         """
         with few_threads(max(1, torch.get_num_threads() // self.jobs)) as threads:
-            workers = [self._start(threads) for _ in range(self.jobs)]
+            workers = [self._start(laboratory.results, threads) for _ in range(self.jobs)]
         reporters = {connection: reporter.beside() for connection, _ in workers}
         try:
             self._listen(dict(reporters), reporter)
@@ -67,10 +68,10 @@ class Local:
                 process.join(GRACE)
                 process.kill()
 
-    def _start(self, threads: int) -> tuple[Connection, SpawnProcess]:
+    def _start(self, results: Path, threads: int) -> tuple[Connection, SpawnProcess]:
         context = get_context("spawn")  # a forked child cannot use the threads that torch has in its parent
         here, there = context.Pipe(duplex=False)
-        process = context.Process(target=work, args=(self.study, self.results, threads, there), daemon=True)
+        process = context.Process(target=work, args=(self.study, results, threads, there), daemon=True)
         process.start()
         there.close()  # so that the pipe ends when the process does
         return here, process
@@ -99,36 +100,13 @@ class Local:
             reporter.note(f"{self.jobs - done} of {self.jobs} processes died; the others did their runs")
 
 
-@dataclass(frozen=True)
-class Relay:
-    """A reporter at the other end of a pipe.
-
-    Args:
-        pipe: what is told goes in here, as (name of the method, its arguments).
-    """
-
-    pipe: Connection
-
-    def begin(self, *words: Any) -> None:
-        """As `Reporter.begin`."""
-        self.pipe.send(("begin", words))
-
-    def step(self, *words: Any) -> None:
-        """As `Reporter.step`."""
-        self.pipe.send(("step", words))
-
-    def end(self, *words: Any) -> None:
-        """As `Reporter.end`."""
-        self.pipe.send(("end", words))
-
-
 def work(study: Study, results: Path, threads: int, pipe: Connection) -> None:
     """What each process does: the runs that no other does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of them; the first one ends the others
     heed()
     torch.set_num_threads(threads)
     try:
-        Laboratory(study, results).work(Relay(pipe))
+        Laboratory(study, results).work(Relay(lambda *said: pipe.send(said)))
         pipe.send(("done", ()))
     except (BrokenPipeError, Stopped):
         return  # nobody listens any more: the study was stopped

@@ -4,22 +4,21 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from augstudy.core.errors import UserError, on_disk
 from augstudy.study import pipeline
-from augstudy.study.launch.base import imported, limit, threads
+from augstudy.study.launch.base import Relay, imported, limit, threads
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.plan import Study
 from augstudy.study.progress import Reporter
+from augstudy.study.resources import Resources
 from augstudy.study.stock import Planned
 
 __all__ = ["Ray"]
 
 LOOK = 0.2  # s between two looks at what tasks tell
-OFTEN = 0.5  # s between two steps that a task tells of
 READY: dict[str, Laboratory] = {}  # of this worker process, which makes one run after the other; by launch
 
 
@@ -32,19 +31,18 @@ class Ray:
     A worker that is lost leaves its run to another one, which goes on after the last finished epoch.
 
     Args:
-        laboratory: of the study.
+        study: composed study.
         jobs: how many runs at a time; as many as there is room for unless told.
 
     Raises:
-        UserError: Ray is not installed, or --jobs is less than 1.
+        UserError: Ray is not installed, --jobs is less than 1, or there is a mistake in `resources`.
     """
 
-    def __init__(self, laboratory: Laboratory, jobs: int | None = None) -> None:
-        self.laboratory, self.jobs = laboratory, limit(jobs)
-        self.resources = laboratory.resources
+    def __init__(self, study: Study, jobs: int | None = None) -> None:
+        self.study, self.jobs, self.resources = study, limit(jobs), Resources.of(study)
         self.ray = imported("ray", "ray")
 
-    def __call__(self, reporter: Reporter) -> None:
+    def __call__(self, laboratory: Laboratory, reporter: Reporter) -> None:
         """Return when every run is finished.
 
         Raises:
@@ -55,9 +53,9 @@ class Ray:
             told = imported("ray.util.queue", "ray").Queue(actor_options={"num_cpus": 0})
             make = self.ray.remote(**self._asked())(work)
             launch = f"{os.getpid()}/{time.time_ns()}"
-            results = self.laboratory.folder.path.parent.absolute()
-            given = [launch, self.ray.put(self.laboratory.study), results, self.resources.cpus, told]
-            while left := self.laboratory.unfinished():  # anew: others may make some, and a failed run may shift a debt
+            results = laboratory.results.absolute()
+            given = [launch, self.ray.put(self.study), results, self.resources.cpus, told]
+            while left := laboratory.unfinished():  # anew: others may make some, and a failed run may shift a debt
                 if not self._work_on(left, lambda plan: make.remote(*given, plan.key), told, reporter):
                     time.sleep(pipeline.WAIT)
 
@@ -172,35 +170,6 @@ class Screen:
             self.drop(key)
 
 
-@dataclass
-class Relay:
-    """A reporter at the other end of a Ray queue.
-
-    Args:
-        queue: what is told goes in here, as (hash of the run, name of the method, its arguments).
-        key: of the run.
-    """
-
-    queue: Any
-    key: str
-    spoken: float = 0.0
-
-    def begin(self, label: str, axes: str) -> None:
-        """As `Reporter.begin`."""
-        self.queue.put((self.key, "begin", (label, axes)))
-
-    def step(self, done: int, total: int, note: str) -> None:
-        """As `Reporter.step`, but seldom enough for a thousand runs to speak at the same time."""
-        now = time.monotonic()
-        if now - self.spoken >= OFTEN:
-            self.spoken = now
-            self.queue.put((self.key, "step", (done, total, note)))
-
-    def end(self, record: dict[str, Any], main: dict[str, Any] | None = None) -> None:
-        """As `Reporter.end`."""
-        self.queue.put((self.key, "end", (record, main)))
-
-
 def work(launch: str, study: Study, results: Path, cpus: int, told: Any, key: str) -> bool | tuple[str, str]:
     """A task: make one run.
 
@@ -214,7 +183,7 @@ def work(launch: str, study: Study, results: Path, cpus: int, told: Any, key: st
         with threads(cpus):
             laboratory = READY[launch]
             plan = next(plan for plan in laboratory.planned if plan.key == key)
-            return laboratory.attempt(plan, Relay(told, key))
+            return laboratory.attempt(plan, Relay(lambda *said: told.put((key, *said))))
     except (UserError, OSError) as caught:
         error = caught if isinstance(caught, UserError) else on_disk(caught)
         return error.what, error.fix

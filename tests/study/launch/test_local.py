@@ -1,8 +1,6 @@
 """Several processes on one study: each run is made once, by somebody, whatever becomes of the others."""
 
 import io
-import subprocess
-import sys
 import threading
 import time
 from multiprocessing import Pipe
@@ -25,10 +23,6 @@ from augstudy.study.progress import Reporter
 HERE = "image: {name: hubble}\nprobe_data: {name: photos, settings: {train_per_class: 5, test_per_class: 5}}\n"
 FEW = "rows:\n  - {label: random, method: random}\n  - {label: rot, method: {name: rotnet, epochs: 1}}\nseeds: [0, 1]\n"
 FEW += "corpus: {count: 32}\nfeatures: {train: 60, test: 60, calibrate: 60}\nprobes: [knn]\n"
-HOLD = (
-    "import sys, time\nfrom pathlib import Path\nfrom augstudy.core.lock import holding\n"
-    "with holding(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
-)
 
 
 def told(width=200):
@@ -56,20 +50,17 @@ def test_two_processes_make_each_run_once_and_the_same_table_as_one(write, tmp_p
     assert facts["threads"] == max(1, torch.get_num_threads() // 2)
 
 
-def test_a_run_whose_maker_is_killed_is_taken_over(write, tmp_path, monkeypatch):
+def test_a_run_whose_maker_is_killed_is_taken_over(write, tmp_path, monkeypatch, held):
     monkeypatch.setattr(pipeline, "WAIT", 0.05)
     laboratory = Laboratory(compose(write(HERE, rows=FEW.replace("[0, 1]", "[0]"))), tmp_path)
-    held, free = (laboratory.folder.run(plan.key) for plan in laboratory.planned)
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(held.lock)], stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
+    theirs, free = (laboratory.folder.run(plan.key) for plan in laboratory.planned)
+    with held(theirs.lock):
         worker = threading.Thread(target=laboratory.work, args=(told(),))
         worker.start()
         until(free.record.exists)
-        assert not held.record.exists()
-        other.kill()
+        assert not theirs.record.exists()
     worker.join(60)
-    assert held.record.exists()
+    assert theirs.record.exists()
 
 
 def until(holds):
@@ -91,9 +82,9 @@ def test_what_another_process_has_made_is_not_made_again(write, tmp_path):
 
 
 @pytest.fixture
-def listening(write, tmp_path):
+def listening(write):
     """`listening(messages of the first process, of the second)`: what `Local` makes of them."""
-    local = Local(compose(write(HERE, rows=FEW)), tmp_path, 2)
+    local = Local(compose(write(HERE, rows=FEW)), 2)
 
     def listen(*processes):
         reporter, pipes = told(), {}
@@ -133,6 +124,6 @@ def test_when_all_processes_died_the_study_says_so(listening):
 
 
 @pytest.mark.parametrize("jobs", [0, -1])
-def test_no_processes_is_an_error(write, tmp_path, jobs):
+def test_no_processes_is_an_error(write, jobs):
     with pytest.raises(UserError, match=f"--jobs is {jobs}"):
-        Local(compose(write(HERE, rows=FEW)), tmp_path, jobs)
+        Local(compose(write(HERE, rows=FEW)), jobs)

@@ -14,8 +14,8 @@ from augstudy import cli
 from augstudy.core.errors import UserError
 from augstudy.core.records import read_record
 from augstudy.study.compose import compose
-from augstudy.study.launch import ray as launch
-from augstudy.study.launch.ray import Ray, Relay, Screen
+from augstudy.study.launch.base import Relay
+from augstudy.study.launch.ray import Ray, Screen
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.progress import Reporter
 
@@ -51,7 +51,7 @@ ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
 laboratory = Laboratory(study, results / "ray")
 victim = next(plan for plan in laboratory.planned if plan.run.label == "rot")
 threading.Thread(target=kill_the_worker_of, args=(laboratory.folder.run(victim.key),), daemon=True).start()
-laboratory.run(Reporter(Console(width=200)), Ray(laboratory))
+laboratory.run(Reporter(Console(width=200)), Ray(study))
 """
 
 
@@ -88,11 +88,10 @@ def test_the_command_runs_a_study_on_ray(write, tmp_path):
     assert (tmp_path / "results" / "toy" / "table.csv").exists()
 
 
-def test_without_ray_the_error_names_the_extra(write, tmp_path, monkeypatch):
-    laboratory = Laboratory(compose(write(HERE, rows=FEW)), tmp_path)
+def test_without_ray_the_error_names_the_extra(write, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)  # so that an import fails as it does where there is none
     with pytest.raises(UserError) as caught:
-        Ray(laboratory)
+        Ray(compose(write(HERE, rows=FEW)))
     assert "needs the package ray" in caught.value.what
     assert "augstudy[ray]" in caught.value.fix
 
@@ -111,7 +110,7 @@ def test_a_mistake_in_resources_is_told_at_once_whatever_the_launcher(write, tmp
 @pytest.mark.parametrize("name", ["WorkerCrashedError", "OutOfMemoryError", "NodeDiedError"])
 def test_a_run_that_lost_its_last_worker_is_noted_whatever_took_it(write, tmp_path, monkeypatch, name):
     laboratory = Laboratory(compose(write(HERE, rows=FEW)), tmp_path)
-    launcher, lost = Ray(laboratory), list[str]()
+    launcher, lost = Ray(laboratory.study), list[str]()
 
     def get(task):
         kind = getattr(launcher.ray.exceptions, name)
@@ -138,9 +137,10 @@ def test_an_unknown_launcher_is_an_error(write):
 
 def test_what_tasks_tell_is_told_on_and_a_second_begin_means_a_lost_worker():
     reporter, queue = Reporter(Console(file=io.StringIO(), width=200)), SimpleQueue()
+    relays = {key: Relay(lambda *said, key=key: queue.put((key, *said))) for key in ("a", "b")}
     for key in ("a", "b", "a"):
-        Relay(queue, key).begin(f"[1/2] {key}", "")
-    Relay(queue, "a").end({"status": "finished", "seconds": 3.0})
+        relays[key].begin(f"[1/2] {key}", "")
+    relays["a"].end({"status": "finished", "seconds": 3.0})
     screen = Screen(reporter)
     screen.show([queue.get() for _ in range(4)])
     assert list(screen.shown) == ["b"]
@@ -148,13 +148,3 @@ def test_what_tasks_tell_is_told_on_and_a_second_begin_means_a_lost_worker():
     text = reporter.console.file.getvalue()
     assert "note: [1/2] a: its worker was lost" in text
     assert text.splitlines()[-1] == "[1/2] a: 3 s"
-
-
-def test_steps_are_told_seldom(monkeypatch):
-    now, queue = [100.0], SimpleQueue()
-    monkeypatch.setattr(launch.time, "monotonic", lambda: now[0])
-    relay = Relay(queue, "a")
-    for _ in range(20):
-        relay.step(1, 2, "")
-        now[0] += launch.OFTEN / 4.5
-    assert queue.qsize() == 4
