@@ -46,6 +46,11 @@ class Results:
         """Names of the sweep axes, such as `method.temperature`."""
         return list(self.index.get("axes") or [])
 
+    def unit(self, axis: str) -> str:
+        """What is written behind a sweep axis: " (px)", or nothing where it has no unit."""
+        unit = (self.index.get("units") or {}).get(axis)
+        return f" ({unit})" if unit else ""
+
     @property
     def command(self) -> str:
         """The command that makes these results again."""

@@ -44,8 +44,15 @@ def study_facts(
         "claims": list(study.claims),
         "notes": left_out(planned, data),
         "axes": list(study.sweep),
+        "units": units(study, planned),
         "runs": [entry(plan) for plan in planned],
     }
+
+
+def units(study: Study, planned: list[Planned]) -> dict[str, str]:
+    """The units of sweep axes that are the control of a view family, such as px; pure numbers have none."""
+    views = {plan.run.view for plan in planned if plan.run.view.unit}
+    return {axis: view.unit for axis in study.sweep for view in views if axis == f"view.{view.control}"}
 
 
 def entry(plan: Planned) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class StrengthCurves:
                 part = table[table["layer"] == layer].set_index("key")
                 for label, rows in lines.items():
                     self._draw(ax, part, rows, places, (label, key[label]))
-                _name_axis(ax, results.axes[0], places)
+                _name_axis(ax, results.axes[0] + results.unit(results.axes[0]), places)
                 ax.set_ylabel(measure(self.metric))
         return figure
 

@@ -13,6 +13,7 @@ from scipy.special import stdtrit
 
 from augstudy.show.base import Results
 from augstudy.show.figures.base import NothingToShow
+from augstudy.show.looks import spaced
 from augstudy.show.style import GREY, INK, SMALL, despine, house, line_look, page
 from augstudy.show.sweet_spot import Verdict, judge_curve
 from augstudy.show.table import measure
@@ -20,6 +21,8 @@ from augstudy.show.table import measure
 __all__ = ["SweetSpot"]
 
 Array = NDArray[np.float64]
+
+_LETTER = 0.075  # inches, of a letter of a place's name
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,11 @@ class SweetSpot:
             name = measure(self.metric)
             _against_information(left, curves, ceiling, name)
             _against_control(upper, lower, curves, ceiling, name, _words(axis), len(labels) > 1)
+            lower.set_xlabel(_words(axis) + results.unit(axis))
             for label, value in self._references(results):
                 for ax in (left, upper):
                     _reference(ax, label, value)
+            _name_places(figure, left, curves)
         return figure
 
     def _layer(self, results: Results) -> str:
@@ -196,20 +201,6 @@ def _against_information(ax: Axes, curves: Sequence[_Curve], ceiling: float | No
     for curve in curves:
         _dots(ax, curve, curve.nats, curve.accuracy, curve.nats_bar, curve.accuracy_bar, line=False)
         _hill(ax, curve.on_nats, curve.nats, curve.colour)
-        for turn, i in enumerate(curve.nats.argsort()):  # neighbours have their labels above and below by turns
-            side = -1 if turn % 2 else 1
-            end = curve.accuracy[i] + side * np.nan_to_num(curve.accuracy_bar[i])
-            ax.annotate(
-                _place(curve.places[i]),
-                (curve.nats[i], end),
-                (0, side * (3 if curve.accuracy_bar[i] > 0 else 5)),  # from the bar's end, or the point alone
-                textcoords="offset points",
-                ha="center",
-                va="bottom" if side > 0 else "top",
-                size=SMALL,
-                color=INK,
-                gid="place",
-            )
     if ceiling is not None:
         _log_k(ax, ceiling, upright=True)
     ax.set_xlabel("I_NCE of the two views (nats)")
@@ -217,6 +208,32 @@ def _against_information(ax: Axes, curves: Sequence[_Curve], ceiling: float | No
     ax.set_title(f"against I_NCE: {_short(curves, 'on_nats')}", loc="left")
     ax.margins(0.08)
     despine(ax)
+
+
+def _name_places(figure: Figure, ax: Axes, curves: Sequence[_Curve]) -> None:
+    """Write the places in a line along the top, each with a thread to its mark, so that close ones are told apart."""
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.12 * (high - low))
+    figure.draw_without_rendering()  # the layout is done; what is written now is within the panel
+    figure.set_layout_engine("none")
+    inches, (left, right) = ax.get_window_extent().width / figure.dpi, ax.get_xlim()
+    marks = [(_place(p), x, y, c) for c in curves for p, x, y in zip(c.places, c.nats, c.accuracy, strict=True)]
+    wanted = [(x - left) / (right - left) * inches for _, x, _, _ in marks]
+    where = spaced(wanted, [_LETTER * len(word) + 0.1 for word, *_ in marks], inches)
+    for (word, x, y, curve), at in zip(marks, where, strict=True):
+        thread = {"arrowstyle": "-", "color": curve.colour, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 0, "shrinkB": 3}
+        ax.annotate(
+            word,
+            (x, y),
+            (at / inches, 0.985),
+            textcoords="axes fraction",
+            ha="center",
+            va="top",
+            size=SMALL,
+            color=INK,
+            arrowprops=thread | {"relpos": (0.5, 0)},
+            gid="place",
+        )
 
 
 def _against_control(
@@ -234,7 +251,6 @@ def _against_control(
     upper.set_title(f"against {axis}: {_short(curves, 'on_control')}", loc="left")
     upper.tick_params(labelbottom=False)
     lower.set_ylabel("I_NCE (nats)")
-    lower.set_xlabel(axis)
     if not curves[0].numeric:
         lower.set_xticks(curves[0].x, [str(p) for p in curves[0].places])
     for ax in (upper, lower):

@@ -1,6 +1,9 @@
 """The sweet-spot figure by its artists: points, log K, and a curve only where there is a reverse-U."""
 
+from itertools import pairwise
+
 import pytest
+from matplotlib.text import Text
 
 from augstudy.core.store import StudyFolder, digest
 from augstudy.show.base import load
@@ -75,6 +78,20 @@ def test_points_are_labelled_by_the_control_and_log_k_is_drawn(tmp_path):
     figure = SweetSpot()(synthetic(tmp_path, hill))
     assert sorted(text.get_text() for text in found(figure, "place")) == ["0", "0.5", "1", "1.5", "2"]
     assert any("log K = 6.93" in text.get_text() for text in found(figure, "log K") if hasattr(text, "get_text"))
+
+
+def test_labels_of_points_that_coincide_do_not_overlap(tmp_path):
+    figure = SweetSpot()(synthetic(tmp_path, hill, places=(1, 1.001, 1.002, 1.003)))
+    figure.draw_without_rendering()
+    words = [Text.get_window_extent(text) for text in found(figure, "place")]  # without the threads
+    boxes = sorted(words, key=lambda box: box.x0)
+    assert all(first.x1 < second.x0 for first, second in pairwise(boxes))
+
+
+def test_an_axis_has_its_unit(tmp_path):
+    results = synthetic(tmp_path, hill, axes=("view.distance",))
+    results.index["units"] = {"view.distance": "px"}
+    assert SweetSpot()(results).axes[2].get_xlabel() == "distance (px)"
 
 
 def test_names_on_the_axis_stand_side_by_side(tmp_path):
