@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from augstudy.core.absent import require_results
 from augstudy.core.errors import UserError
 from augstudy.core.store import StudyFolder
 
@@ -43,5 +44,5 @@ def folder_of(study: str, results: Path) -> StudyFolder:
     folder = StudyFolder(Path(study))
     if not folder.index.exists():
         folder = StudyFolder(results / Path(study).name.removesuffix(".yaml"))
-    folder.require_results()
+    require_results(folder, Path(study) if Path(study).is_file() else None)
     return folder

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from augstudy.core.absent import require_results
 from augstudy.core.errors import UserError
 from augstudy.core.records import other_versions, read_records
 from augstudy.core.store import StudyFolder, read_yaml
@@ -145,7 +146,7 @@ def load(folder: StudyFolder) -> Results:
     Raises:
         UserError: there are no results in this folder, or its index or a record is not readable.
     """
-    folder.require_results()
+    require_results(folder)
     index = read_yaml(folder.index)
     if not isinstance(index, dict) or not {"study", "runs"} <= index.keys():
         raise UserError(f"{folder.index} is not the index of a study", f"Make it again: {folder.made_by()}")

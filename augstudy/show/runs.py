@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from augstudy.core.absent import require_results
 from augstudy.core.errors import UserError
 from augstudy.core.records import read_record
 from augstudy.core.store import RunFolder, StudyFolder, read_json, read_yaml
@@ -49,7 +50,7 @@ def found_runs(folder: StudyFolder) -> list[Found]:
     Raises:
         UserError: there are no results, or study.yaml is not the index of a study.
     """
-    folder.require_results()
+    require_results(folder)
     index = read_yaml(folder.index)
     entries = index.get("runs") if isinstance(index, dict) else None
     if not isinstance(entries, list) or not all(isinstance(one, dict) and "hash" in one for one in entries):
