@@ -1,12 +1,26 @@
 """The one error a user is meant to read."""
 
 import difflib
+import errno
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-__all__ = ["Diverged", "Unobtainable", "Unprobable", "UserError", "culprit", "nearest", "on_disk", "printable"]
+__all__ = [
+    "Diverged",
+    "Unobtainable",
+    "Unprobable",
+    "UserError",
+    "culprit",
+    "nearest",
+    "of_disk",
+    "on_disk",
+    "printable",
+]
 
 T = TypeVar("T")
+
+# What only a disk says; without the file's name where it was open already.
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE)
 
 
 class Diverged(Exception):
@@ -38,11 +52,25 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == " " else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def of_disk(error: OSError) -> bool:
+    """Whether an error is about a file; connections and other libraries' decoders raise OSError too."""
+    return error.filename is not None or error.errno in DISK
+
+
 def on_disk(error: OSError) -> UserError:
-    """A full disk or a missing permission, in two lines."""
-    where = error.filename or "a file"
-    fix = "Mend its permissions, free some space or name another place; finished runs are kept."
-    return UserError(f"{where} cannot be read or written ({error.strerror or error})", fix)
+    """A full disk or a missing permission, in two lines; a connection that fails, without a word of disks.
+
+    Raises:
+        OSError: the same, where neither the system nor a file is named: a mistake of ours, which needs its traceback.
+    """
+    if of_disk(error):
+        where = error.filename or "a file"
+        fix = "Mend its permissions, free some space or name another place; finished runs are kept."
+        return UserError(f"{where} cannot be read or written ({error.strerror or error})", fix)
+    if error.errno is None:
+        raise error
+    fix = "See to that connection or device, and give the same command again; finished runs are kept."
+    return UserError(f"the system refused what is no file ({type(error).__name__}: {error.strerror})", fix)
 
 
 class Unobtainable(UserError):

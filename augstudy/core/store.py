@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from augstudy.core.errors import UserError
+from augstudy.core.errors import UserError, of_disk
 from augstudy.core.shape import overgrown
 from augstudy.core.slips import not_yaml
 
@@ -60,26 +60,35 @@ def digest(value: Any, length: int = 12) -> str:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder that replaces `path` when the block ends well.
 
-    A reader, or a process killed at any point, sees the old file or the new one, never half of one.
+    A reader, or a process killed at any point, sees the old file or the new one, never half of one. Errors of the disk
+    name `path`; others that the block raises pass as they are.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".tmp{path.suffix}")
-    temporary = Path(name)
+    with _named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".tmp{path.suffix}")
+        temporary = Path(name)
+        try:
+            with suppress(OSError):  # where there are no locks, what the killed leave stays
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield temporary
+            with temporary.open("rb") as f:
+                os.fsync(f.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            os.close(handle)
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """A full disk does not say which file it was, and the name of a temporary one says nothing."""
     try:
-        with suppress(OSError):  # where there are no locks, what the killed leave stays
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield temporary
-        with temporary.open("rb") as f:
-            os.fsync(f.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:  # a full disk does not say which file it was, and the temporary one says nothing
-        if error.filename in (None, name):
+        yield
+    except OSError as error:
+        if of_disk(error) and (error.filename is None or Path(str(error.filename)).name.startswith(f".{path.name}.")):
             error.filename = str(path)
         raise
-    finally:
-        os.close(handle)
-        temporary.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:
@@ -265,14 +274,6 @@ class StudyFolder:
         except (UserError, FileNotFoundError):
             return {}
         return {k: v for k, v in index.items() if k != "command"} if isinstance(index, dict) else {}
-
-    def require_results(self) -> None:
-        """Raises UserError where nothing of a study was ever written."""
-        if not self.index.exists():
-            what = f"no results of study {self.path.name!r} in {self.path.parent}"
-            near = sorted(path.parent.name for path in self.path.parent.glob(f"{self.path.name}-*/study.yaml"))
-            there = f"There is {' and '.join(near)}. " if near else ""  # as of a run at another scale
-            raise UserError(what, f"{there}Make them with: {self.made_by()}")
 
     def run(self, key: str) -> RunFolder:
         """The folder of the run with this hash."""

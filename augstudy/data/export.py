@@ -13,7 +13,7 @@ import torch
 
 from augstudy.augment.cpu.threads import cores
 from augstudy.core.build import check_choice, check_range
-from augstudy.core.errors import UserError
+from augstudy.core.errors import UserError, of_disk
 from augstudy.data.corpus import Corpus
 from augstudy.data.device import made_with
 from augstudy.data.encoding import Encoding, to_bytes
@@ -138,6 +138,8 @@ class Export:
             with self.ledger.locked():
                 return self._write(count)
         except OSError as error:
+            if not of_disk(error):
+                raise
             what = f"writing to {self.folder} failed after {done:,} of {len(self.corpus):,} crops"
             fix = "Free some space or mend its permissions, and run the same again: finished parts are kept."
             raise UserError(f"{what} ({error.strerror or error})", fix) from None

@@ -1,7 +1,10 @@
 """Laws of the results folder: files are whole or not there, names are stable, and its errors say what to do."""
 
+import errno
 import hashlib
 import json
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,44 @@ def test_the_old_file_is_there_until_the_block_ends(tmp_path):
         assert temporary.suffix == path.suffix  # savers such as numpy's append a missing suffix
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_an_error_of_the_disk_names_the_file_that_was_to_be_written(tmp_path, number):
+    path = tmp_path / "table.csv"
+    with pytest.raises(OSError, match=r"table\.csv") as caught, replacing(path):
+        raise OSError(number, os.strerror(number))  # as write(2) does
+    assert caught.value.filename == str(path)
+    with pytest.raises(FileNotFoundError) as caught, replacing(path) as temporary:
+        temporary.unlink()  # as somebody else might, so that it cannot be forced to the disk
+    assert caught.value.filename == str(path)
+
+
+def test_a_folder_that_may_not_be_written_names_the_file_too(tmp_path, monkeypatch):
+    def refuse(dir: Path, prefix: str, suffix: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", f"{dir}/{prefix}x{suffix}")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with pytest.raises(PermissionError) as caught:
+        write_text(tmp_path / "table.csv", "")
+    assert caught.value.filename == str(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("cannot write mode F as PNG"),
+        ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"),
+        FileNotFoundError(errno.ENOENT, "No such file", "the other file"),
+    ],
+)
+def test_what_else_goes_wrong_in_the_block_is_not_blamed_on_the_file(tmp_path, error):
+    named = error.filename
+    with pytest.raises(type(error)) as caught, replacing(tmp_path / "table.csv"):
+        raise error
+    assert caught.value is error
+    assert caught.value.filename == named
+    assert not list(tmp_path.iterdir())
 
 
 def test_written_files_are_readable_by_others_and_folders_are_made(tmp_path):
@@ -152,8 +193,6 @@ def test_the_usual_command_names_a_results_folder_that_is_not_the_usual_one(tmp_
     assert StudyFolder(Path("results/jitter")).made_by() == "augstudy run studies/jitter.yaml"
     other = StudyFolder(tmp_path / "jitter")
     assert other.made_by("augstudy run x.yaml") == f"augstudy run x.yaml --results {tmp_path}"
-    with pytest.raises(UserError, match=f"no results of study 'jitter' in {tmp_path}"):
-        other.require_results()
 
 
 def test_the_command_is_no_part_of_what_a_study_tells(tmp_path):
