@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import GrammarParseError, InterpolationResolutionError, OmegaConfBaseException
 
 from augstudy.core.build import build, settings
 from augstudy.core.errors import UserError, culprit, nearest
@@ -280,7 +280,16 @@ def _hydra(path: Path, overrides: list[str]) -> dict[str, Any]:
     except RecursionError:
         what = f"{path}: its defaults lead back to the file itself, as those of a file called {path.name} may"
         raise UserError(what, f"Give the file another name than configs/ has, and begin it with {DEFAULTS}.") from None
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except OSError as error:  # a name in its defaults that no file can have, such as one too long
+        what = f"{path}: defaults: a file that they name cannot be read ({error.strerror})"
+        raise UserError(what, f"Begin the file with {DEFAULTS}.") from None
+    except (HydraException, OmegaConfBaseException, ValueError) as caught:
+        error = caught if str(caught) else caught.__cause__ or caught  # Hydra wraps some without a word
+        if isinstance(error, GrammarParseError | InterpolationResolutionError):  # of a text with ${ in it
+            what = f"{path}: {error.full_key}: {str(error).splitlines()[0]}"
+            raise UserError(
+                what, r"Name a key of the study in ${...}, or write \${ for a dollar and a brace."
+            ) from None
         text = " ".join(str(error).split())
         if found := re.search(r"Could not load '([^']*)'", text):
             what = f"{path}: defaults: there is no {found[1]!r} in {configs_folder()}"

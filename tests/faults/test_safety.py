@@ -91,6 +91,18 @@ def test_what_a_study_says_elsewhere_may_be_named(tmp_path):
     assert compose(path).question == "is it one?"
 
 
+def test_dollars_and_braces_in_a_title_are_text_or_told(tmp_path):
+    path = tmp_path / "toy.yaml"
+    for written, read in (("${scale}: y", "smoke: y"), ("\\${x}: {y}", "${x}: {y}"), ("{x}: $5", "{x}: $5")):
+        path.write_text(f"{HEAD}title: '{written}'\n")
+        assert compose(path).title == read
+    for written in ("${x}: y", "${x", "${title}"):
+        path.write_text(f"{HEAD}title: '{written}'\n")
+        said = refused(compose, path)
+        assert said.startswith(f"{path}: title: ")
+        assert r"\${" in said
+
+
 @pytest.mark.parametrize(
     "tag", ["!!python/object/apply:os.system ['x']", "!!python/name:os.system", "!!python/module:os"]
 )
