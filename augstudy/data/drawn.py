@@ -119,7 +119,7 @@ def from_folder(folder: Path, count: int | None, seed: int, bad_files: str = "st
     while len(kept) < wanted and at < len(order):  # by `skip`, the next in order take the place of bad ones
         block = order[at : at + wanted - len(kept)]
         tried = files.chosen(block)
-        good, lines = sound(files_of(tried, MIN_SIDE), bad_files, str(folder), tried.content)
+        good, lines = sound(files_of(tried, MIN_SIDE), bad_files, str(folder), tried.content + tried.stamp)
         kept, at = np.concatenate([kept, block[good]]), at + len(block)
         skipped += lines
     if len(kept) < (count or 1):

@@ -32,21 +32,23 @@ class Paths(Sequence[Path]):
         ends: (M,) int64, where each of them ends in `names`.
         sizes: (M,) int64 bytes; -1 for a link to nothing.
         numbers: (N,) int64, which of the M these are.
+        stamp: the sha256 of when each of the M was last written to; another after any of them was.
     """
 
-    def __init__(self, root: Path, names: bytes, ends: Any, sizes: Any, numbers: Any = None) -> None:
-        self.root, self.names, self.ends, self.every = root, names, ends, sizes
+    def __init__(self, root: Path, names: bytes, ends: Any, sizes: Any, numbers: Any = None, stamp: str = "") -> None:
+        self.root, self.names, self.ends, self.every, self.stamp = root, names, ends, sizes, stamp
         self.numbers = np.arange(len(ends)) if numbers is None else numbers
 
     @classmethod
-    def of(cls, root: Path, found: Iterable[tuple[str, int]]) -> "Paths":
-        """From names and sizes, which are asked for one by one."""
-        names, ends, sizes = bytearray(), array("q"), array("q")
-        for name, size in found:
+    def of(cls, root: Path, found: Iterable[tuple[str, int, int]]) -> "Paths":
+        """From names, sizes and times of writing in ns, which are asked for one by one."""
+        names, ends, sizes, stamp = bytearray(), array("q"), array("q"), hashlib.sha256()
+        for name, size, written in found:
             names += os.fsencode(name)
             ends.append(len(names))
             sizes.append(size)
-        return cls(root, bytes(names), np.array(ends, np.int64), np.array(sizes, np.int64))
+            stamp.update(b"%d " % written)
+        return cls(root, bytes(names), np.array(ends, np.int64), np.array(sizes, np.int64), stamp=stamp.hexdigest())
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -96,7 +98,7 @@ class Paths(Sequence[Path]):
 
     def taken(self, numbers: Any) -> "Paths":
         """The files with these numbers, which share their names with those of `self`."""
-        return Paths(self.root, self.names, self.ends, self.every, numbers)
+        return Paths(self.root, self.names, self.ends, self.every, numbers, self.stamp)
 
 
 def image_files(root: Path, below: str = "") -> Paths:
@@ -113,7 +115,7 @@ def image_files(root: Path, below: str = "") -> Paths:
     """
     with progress(f"files in {root / below}") as step:
 
-        def counted() -> Iterator[tuple[str, int]]:
+        def counted() -> Iterator[tuple[str, int, int]]:
             for number, found in enumerate(_walk(str(root), below), 1):
                 step(number, 0)
                 yield found
@@ -121,8 +123,8 @@ def image_files(root: Path, below: str = "") -> Paths:
         return Paths.of(root, counted())
 
 
-def _walk(root: str, below: str) -> Iterator[tuple[str, int]]:
-    """Name below `root` and size of each image file, depth first, the names of each folder sorted."""
+def _walk(root: str, below: str) -> Iterator[tuple[str, int, int]]:
+    """Name below `root`, size and time of writing of each image file, depth first, the names of each folder sorted."""
     above = [_identity(os.path.join(root, below))]  # noqa: PTH118 (Path takes six times as long, a million times)
     stack = [_entries(root, below)]
     while stack:
@@ -131,8 +133,8 @@ def _walk(root: str, below: str) -> Iterator[tuple[str, int]]:
             stack.pop()
             above.pop()
         elif not is_folder:
-            if (size := _size(os.path.join(root, name))) is not None:  # noqa: PTH118
-                yield name, size
+            if (found := _size(os.path.join(root, name))) is not None:  # noqa: PTH118
+                yield name, *found
         elif (identity := _identity(os.path.join(root, name))) in above:  # noqa: PTH118
             say_once("loop", f"{root}/{name} leads back to a folder that it lies in: not followed; said once")
         else:
@@ -170,13 +172,13 @@ def _ending(name: str) -> str:
     return os.path.splitext(name)[1].lower()  # noqa: PTH122
 
 
-def _size(path: str) -> int | None:
-    """Bytes of a file, -1 for a link to nothing, None for what is no file, such as a pipe."""
+def _size(path: str) -> tuple[int, int] | None:
+    """Bytes of a file and when it was written, -1 for a link to nothing, None for what is no file, such as a pipe."""
     try:
         found = os.stat(path)  # noqa: PTH116
     except OSError:
-        return BROKEN
-    return found.st_size if S_ISREG(found.st_mode) else None
+        return BROKEN, 0
+    return (found.st_size, found.st_mtime_ns) if S_ISREG(found.st_mode) else None
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -89,8 +89,8 @@ def sound(files: Files, policy: str, name: str, content: str) -> tuple[np.ndarra
     Args:
         policy: "stop" or "skip".
         name: of the set, for the error.
-        content: names the files' content; a set that was found sound on this machine, with the same limit of pixels
-            an image, is not looked at again.
+        content: names the files' content, by the bytes themselves or by names, sizes and when they were written; a
+            set that was found sound on this machine, with the same limit of pixels an image, is not looked at again.
 
     Raises:
         UserError: by policy "stop", a file is bad: names the first five and says how many there are.

@@ -40,6 +40,16 @@ def test_some_of_them_share_their_names_and_travel(tmp_path):
     assert names(some[1:]) == ["1.png"]
 
 
+def test_the_stamp_tells_that_a_file_was_written_to(tmp_path):
+    touch(tmp_path, "a.png", "b.png")
+    before = image_files(tmp_path)
+    assert before.stamp == image_files(tmp_path).chosen([0]).stamp
+    os.utime(tmp_path / "b.png", ns=(0, -1))  # before 1970
+    after = image_files(tmp_path)
+    assert after.stamp != before.stamp
+    assert (after.content, after) == (before.content, before)  # by which a set is named in the hashes of runs
+
+
 @pytest.mark.parametrize("name", [b"a b.png", b"a\nb.png", b"\xff\xfe.png", "é猫.png".encode(), b"a'$(b);.png"])
 def test_any_name_is_found_again(tmp_path, name):
     touch(tmp_path, os.fsdecode(name))
@@ -90,7 +100,8 @@ def test_a_folder_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
 
 def test_memory_grows_by_little_more_than_the_names(tmp_path, monkeypatch):
     count = 60_000
-    monkeypatch.setattr(paths, "_walk", lambda root, below: ((f"n{i // 1000:04}/{i:08}.jpg", 5) for i in range(count)))
+    every = ((f"n{i // 1000:04}/{i:08}.jpg", 5, i) for i in range(count))
+    monkeypatch.setattr(paths, "_walk", lambda root, below: every)
     tracemalloc.start()
     found = image_files(tmp_path)
     kept, peak = tracemalloc.get_traced_memory()

@@ -123,6 +123,23 @@ def test_a_sound_set_is_looked_at_once(folder, monkeypatch):
     assert Folder(root=str(folder)).load().fingerprint == first
 
 
+@pytest.mark.parametrize("kind", ["labelled", "drawn"])
+def test_a_file_in_the_place_of_one_of_equal_size_is_looked_at(folder, kind):
+    for name in (*bad_files(), "link.png"):
+        (folder / "dog" / name).unlink()
+
+    def load():
+        return Folder(root=str(folder)).load() if kind == "labelled" else from_folder(folder, None, 0)
+
+    load()
+    victim = folder / "cat" / "03.png"
+    was = victim.stat()
+    victim.write_bytes(bytes(was.st_size))
+    os.utime(victim, ns=(was.st_atime_ns, was.st_mtime_ns + 1))  # as of any that was written at another time
+    with pytest.raises(UserError, match=r"1 of 24 images .*03.png"):
+        load()
+
+
 def test_a_set_found_sound_with_another_limit_of_pixels_is_looked_at_again(folder, monkeypatch):
     for name in (*bad_files(), "link.png"):
         (folder / "dog" / name).unlink()

@@ -103,7 +103,7 @@ class Folder:
 
         weight = int(first.sizes.sum() + second.sizes.sum())
         files = Files(len(first) + len(second), path, lambda i: str(path(i)), weight)
-        keep, skipped = sound(files, self.bad_files, str(root), content)
+        keep, skipped = sound(files, self.bad_files, str(root), content + first.stamp + second.stamp)
         if not skipped:
             return train, test, ()
         left = train.chosen(keep[keep < len(first)]), test.chosen(keep[keep >= len(first)] - len(first))
