@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -69,8 +70,9 @@ def mutated(draw: st.DrawFn, seeds: Sequence[bytes], words: Sequence[bytes] = NU
     return bytes(content)
 
 
+@cache
 def values() -> st.SearchStrategy[Any]:
-    """What may stand in YAML or JSON, sensible or not."""
+    """What may stand in YAML or JSON, sensible or not; made once, for hypothesis needs half a second for it."""
     words = ("moco", "A", "linear", "${seeds}", "${oc.env:HOME}", "${", "???", "conv1", "top1", "../x", 10**400)
     plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.sampled_from(words)
     names = st.text(max_size=6) | st.sampled_from(
