@@ -66,6 +66,7 @@ def on_disk(error: OSError) -> UserError:
     if of_disk(error):
         where = error.filename or "a file"
         fix = "Mend its permissions, free some space or name another place; finished runs are kept."
+        fix = "Give a shorter name." if error.errno == errno.ENAMETOOLONG else fix
         return UserError(f"{where} cannot be read or written ({error.strerror or error})", fix)
     if error.errno is None:
         raise error

@@ -19,6 +19,14 @@ def test_a_disk_or_a_file_is_named(error):
     assert "free some space" in fix
 
 
+def test_a_name_that_is_too_long_is_no_lack_of_space(tmp_path):
+    with pytest.raises(OSError, match="too long") as caught:
+        (tmp_path / ("9" * 300)).is_file()
+    what, fix = str(on_disk(caught.value)).split("\n")
+    assert "999 cannot be read or written (File name too long)" in what
+    assert fix == "Give a shorter name."
+
+
 def test_a_connection_is_no_disk():
     what, fix = str(on_disk(system(errno.ECONNREFUSED))).split("\n")
     assert what == "the system refused what is no file (ConnectionRefusedError: Connection refused)"
