@@ -280,9 +280,6 @@ def _hydra(path: Path, overrides: list[str]) -> dict[str, Any]:
     except RecursionError:
         what = f"{path}: its defaults lead back to the file itself, as those of a file called {path.name} may"
         raise UserError(what, f"Give the file another name than configs/ has, and begin it with {DEFAULTS}.") from None
-    except OSError as error:  # a name in its defaults that no file can have, such as one too long
-        what = f"{path}: defaults: a file that they name cannot be read ({error.strerror})"
-        raise UserError(what, f"Begin the file with {DEFAULTS}.") from None
     except (HydraException, OmegaConfBaseException, ValueError) as caught:
         error = caught if str(caught) else caught.__cause__ or caught  # Hydra wraps some without a word
         if isinstance(error, GrammarParseError | InterpolationResolutionError):  # of a text with ${ in it
@@ -296,3 +293,6 @@ def _hydra(path: Path, overrides: list[str]) -> dict[str, Any]:
             raise UserError(what, f"Begin the file with {DEFAULTS}.") from None
         text = text.split(" To append")[0][:240]
         raise UserError(f"{path}: {text}", "Mend the key or override named above.") from None
+    except OSError as error:  # a name in its defaults that no file can have, such as one too long
+        what = f"{path}: defaults: a file that they name cannot be read ({error.strerror})"
+        raise UserError(what, f"Begin the file with {DEFAULTS}.") from None

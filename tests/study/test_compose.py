@@ -180,7 +180,7 @@ def test_a_file_that_holds_no_mapping_is_no_study(tmp_path, content):
         ("defaults: 3\n", ["defaults"]),
         ("defaults: [/nothing, _self_]\n", ["toy.yaml: defaults: there is no 'nothing'", "/scale: laptop"]),
         ("defaults: [/study, /scale: smok, _self_]\n", ["toy.yaml: scale: unknown scale 'smok'", "mean 'smoke'"]),
-        (f"defaults: [/study, {'9' * 300}, _self_]\n", ["toy.yaml: defaults", "File name too long", "/scale: laptop"]),
+        (f"defaults: [/study, {'a' * 300}, _self_]\n", ["toy.yaml: defaults", "File name too long", "/scale: laptop"]),
         (f"defaults: [/study, /scale: {'9' * 300}, _self_]\n", ["toy.yaml: "]),
     ],
 )
