@@ -23,6 +23,8 @@ probes: [knn]
 figures: []
 """
 
+MOMENTS = ("half a file", "not in place", "in place")  # of a file that is written, at which kill -9 strikes
+
 
 @dataclass
 class Laboratory:

@@ -1,14 +1,17 @@
-"""Full and read-only disks, damaged files, signals, two at once, odd clocks: told in two lines, or made again."""
+"""kill -9, full and read-only disks, damage, signals, two at once, odd clocks: told in two lines, or made again."""
 
 import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import matplotlib
 import pytest
 import yaml
+
+from .conftest import MOMENTS
 
 
 def two_lines(said, *words):
@@ -29,10 +32,28 @@ def flip(path):
     path.write_bytes(content)
 
 
-def killed_after(lab, results, epoch):
-    """Killed when the checkpoint of RotNet's n-th epoch is in place; returns the folder of that run."""
-    lab(results, fault="in place", file="checkpoint.pt", at=epoch)
-    return next(results.glob("toy/runs/*/checkpoint.pt")).parent
+@pytest.fixture(scope="module")
+def stopped(lab, tmp_path_factory):
+    """Results of a study that was killed when the checkpoint of RotNet's first epoch was in place."""
+    results = tmp_path_factory.mktemp("stopped")
+    code, said = lab(results, fault="in place", file="checkpoint.pt", at=1)
+    assert code == -signal.SIGKILL, said
+    return results
+
+
+@pytest.fixture
+def begun(stopped, tmp_path):
+    """A copy of them, and the folder of that run."""
+    results = shutil.copytree(stopped, tmp_path / "results")
+    return results, next(results.glob("toy/runs/*/checkpoint.pt")).parent
+
+
+def test_killed_again_and_again_while_it_writes(lab, tmp_path):
+    """Half a checkpoint, half put in place: the record; put in place, and nothing after it: the table."""
+    for moment, file, at in zip(MOMENTS, ("checkpoint.pt", "record.json", "table.csv"), (2, 1, 1), strict=True):
+        code, said = lab(tmp_path, fault=moment, file=file, at=at)
+        assert code == -signal.SIGKILL, said
+    lab.check(tmp_path)
 
 
 def test_a_disk_that_is_full_or_read_only_is_told_and_survived(lab, tmp_path):
@@ -44,25 +65,25 @@ def test_a_disk_that_is_full_or_read_only_is_told_and_survived(lab, tmp_path):
     lab.check(tmp_path)
 
 
-def test_damaged_files_are_told_or_made_again(lab, tmp_path):
+def test_damaged_files_are_told_or_made_again(lab, begun):
     """One story: a flipped checkpoint, then flipped features and record of the finished study."""
-    folder = killed_after(lab, tmp_path, 3)
+    results, folder = begun
     flip(folder / "checkpoint.pt")
-    code, said = lab(tmp_path)
+    code, said = lab(results)
     assert code == 2
     two_lines(said, str(folder / "checkpoint.pt"), "is damaged", "Delete this file")
     (folder / "checkpoint.pt").unlink()
-    lab.check(tmp_path, fault="clock")
+    lab.check(results, fault="clock")
 
     flip(next(folder.glob("features/*/test-conv2.npy")))
     record = folder / "record.json"
     facts = json.loads(record.read_text())
     record.unlink()
-    lab.check(tmp_path)
+    lab.check(results)
     assert json.loads(record.read_text())["evaluations"] == facts["evaluations"]
 
     record.write_text(record.read_text().replace('"value": ', '"value": 1', 1))
-    code, said = lab(tmp_path)
+    code, said = lab(results)
     assert code == 2
     two_lines(said, str(record), "is damaged", "Delete this file")
 
@@ -83,20 +104,20 @@ def test_a_damaged_encoder_comes_from_the_checkpoint_or_is_told(lab, tmp_path):
     two_lines(said, str(folder / "encoder.safetensors"), f"delete {folder / 'record.json'}")
 
 
-def test_a_signal_ends_a_study_in_order(lab, tmp_path):
+def test_a_signal_ends_a_study_in_order(lab, begun):
     """Sent while the checkpoint of the second epoch lies half-written beside that of the first."""
-    folder = killed_after(lab, tmp_path, 1)
+    results, folder = begun
     assert (folder / ".lock").exists()  # of a dead owner
     first = (folder / "checkpoint.pt").read_bytes()
     for name, code in (("SIGTERM", 143), ("SIGINT", 130)):
-        found, said = lab(tmp_path, fault=name, file="checkpoint.pt", at=1)
+        found, said = lab(results, fault=name, file="checkpoint.pt", at=1)
         assert found == code, said
-        assert not list(tmp_path.glob("toy/**/.*"))
+        assert not list(results.glob("toy/**/.*"))
         assert (folder / "checkpoint.pt").read_bytes() == first
         assert yaml.safe_load((folder / "run.yaml").read_text())["stopped"] == name
-        [run] = [run for run in runs(lab, tmp_path) if run["row"] == "RotNet"]
+        [run] = [run for run in runs(lab, results) if run["row"] == "RotNet"]
         assert (run["state"], run["note"]) == ("unfinished", f"stopped by {name}")
-    lab.check(tmp_path)
+    lab.check(results)
 
 
 def test_two_at_once_train_each_run_once(lab, tmp_path):
@@ -107,12 +128,11 @@ def test_two_at_once_train_each_run_once(lab, tmp_path):
     assert lab.table(tmp_path) == lab.table(lab.whole)
 
 
-def test_a_moved_folder_goes_on_and_another_torch_is_told(lab, tmp_path):
-    killed_after(lab, tmp_path / "here", 1)
-    shutil.move(tmp_path / "here", tmp_path / "there")
-    said = lab.check(tmp_path / "there", fault="another torch")
+def test_a_moved_folder_goes_on_and_another_torch_is_told(lab, begun):
+    results, _ = begun  # copied, so moved
+    said = lab.check(results, fault="another torch")
     assert "1 already done" in said
-    table = (tmp_path / "there" / "toy" / "table.md").read_text()
+    table = (results / "toy" / "table.md").read_text()
     assert "trained with different versions of torch" in table
     assert "then 99.0.0 (1 run)" in table
 

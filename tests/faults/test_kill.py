@@ -1,4 +1,4 @@
-"""kill -9 at any moment: what is resumed ends with the table of an undisturbed study, and repeats no finished run."""
+"""kill -9 at random moments, the long form; the short one is in test_damage.py, whose process it shares."""
 
 import random
 import re
@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-MOMENTS = ("half a file", "not in place", "in place")
+from .conftest import MOMENTS
+
+pytestmark = pytest.mark.faults
 EXPORT = ("crops", "hubble", "--count", "3000", "--size", "32", "--shard-size", "500")
 
 
@@ -34,15 +36,6 @@ def kill(lab, results, chance, rehearsed):
     return wish
 
 
-def test_killed_again_and_again_while_it_writes(lab, tmp_path):
-    """Half a checkpoint, half put in place: the record; put in place, and nothing after it: the table."""
-    for moment, file, at in zip(MOMENTS, ("checkpoint.pt", "record.json", "table.csv"), (2, 1, 1), strict=True):
-        code, said = lab(tmp_path, fault=moment, file=file, at=at)
-        assert code == -signal.SIGKILL, said
-    lab.check(tmp_path)
-
-
-@pytest.mark.faults
 @pytest.mark.parametrize("number", range(40))
 def test_a_study_killed_at_random(lab, tmp_path, number, rehearsed):
     drawn = kill(lab, tmp_path, random.Random(number), rehearsed)
@@ -54,7 +47,6 @@ def content(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("number", range(10))
 def test_an_export_killed_at_random(lab, tmp_path, number, exported):
     seconds, whole = exported
