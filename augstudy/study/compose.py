@@ -281,13 +281,12 @@ def _hydra(path: Path, overrides: list[str]) -> dict[str, Any]:
         what = f"{path}: its defaults lead back to the file itself, as those of a file called {path.name} may"
         raise UserError(what, f"Give the file another name than configs/ has, and begin it with {DEFAULTS}.") from None
     except (HydraException, OmegaConfBaseException, ValueError) as caught:
-        error = caught if str(caught) else caught.__cause__ or caught  # Hydra wraps some without a word
-        if isinstance(error, GrammarParseError | InterpolationResolutionError):  # of a text with ${ in it
-            what = f"{path}: {error.full_key}: {str(error).splitlines()[0]}"
-            raise UserError(
-                what, r"Name a key of the study in ${...}, or write \${ for a dollar and a brace."
-            ) from None
-        text = " ".join(str(error).split())
+        told = caught if str(caught) else caught.__cause__ or caught  # Hydra wraps some without a word
+        if isinstance(told, GrammarParseError | InterpolationResolutionError):  # of a text with ${ in it
+            what = f"{path}: {told.full_key}: {str(told).splitlines()[0]}"
+            fix = r"Name a key of the study in ${...}, or write \${ for a dollar and a brace."
+            raise UserError(what, fix) from None
+        text = " ".join(str(told).split())
         if found := re.search(r"Could not load '([^']*)'", text):
             what = f"{path}: defaults: there is no {found[1]!r} in {configs_folder()}"
             raise UserError(what, f"Begin the file with {DEFAULTS}.") from None
