@@ -117,22 +117,48 @@ def transport(blocks: Blocks, count: int, clusters: int, tolerance: float = 1e-6
 def hard(blocks: Blocks, plan: Plan) -> tuple[Tensor, int]:
     """Each sample's largest share, and no cluster left empty while another has two samples.
 
-    A cluster that no sample gives most to takes, of those which are not alone in theirs, the one that gives it most.
+    A cluster that no sample gives most to takes, of those which are not alone in theirs, the one that gives it most;
+    these clusters are filled in their order, after two passes over the scores however many they are.
 
     Returns:
         labels (N,) int64, and how many clusters had to be filled.
     """
     labels = torch.cat([(block + plan.columns).argmax(1) for block in blocks()])
-    counts = labels.bincount(minlength=len(plan.columns))
-    filled = 0
-    for cluster in (counts == 0).nonzero()[:, 0].tolist():
-        crowded = counts[labels] > 1
-        if not crowded.any():
+    sizes = labels.bincount(minlength=len(plan.columns))
+    empty = (sizes == 0).nonzero()[:, 0]
+    if not len(empty):
+        return labels, 0
+    givers = _givers(blocks, plan, empty, sizes[labels] > 1)
+    moved = _filled(empty.tolist(), givers.cpu(), labels[givers].cpu(), sizes.tolist())
+    labels[list(moved)] = labels.new_tensor(list(moved.values()))
+    return labels, len(moved)
+
+
+def _givers(blocks: Blocks, plan: Plan, empty: Tensor, crowded: Tensor) -> Tensor:
+    """The samples that give each of E empty clusters most, most first, those alone in their cluster last: (E, 2E - 1).
+
+    More are never looked at: to fill a cluster takes a sample from the others, and may leave one more alone.
+    """
+    wanted, start = 2 * len(empty) - 1, 0
+    most, numbers = plan.rows.new_empty((len(empty), 0)), empty.new_empty((len(empty), 0))
+    for block in blocks():
+        own = torch.arange(start, start + len(block), device=empty.device)
+        given = (block[:, empty] + plan.rows[own, None]).masked_fill_(~crowded[own, None], -math.inf)
+        most, numbers = torch.cat((most, given.T), 1), torch.cat((numbers, own.expand(len(empty), -1)), 1)
+        most, order = most.topk(min(wanted, most.shape[1]), dim=1)
+        numbers, start = numbers.gather(1, order), start + len(block)
+    return numbers
+
+
+def _filled(empty: list[int], givers: Tensor, owners: Tensor, sizes: list[int]) -> dict[int, int]:
+    """Which sample each empty cluster takes, until all samples are alone in theirs: sample -> cluster."""
+    moved: dict[int, int] = {}
+    for cluster, row, clusters in zip(empty, givers, owners, strict=True):
+        pairs = zip(row.tolist(), clusters.tolist(), strict=True)
+        free = ((sample, owner) for sample, owner in pairs if sample not in moved and sizes[owner] > 1)
+        sample, owner = next(free, (None, None))
+        if sample is None or owner is None:
             break
-        given = torch.cat([block[:, cluster].clone() for block in blocks()]) + plan.rows  # a view would keep its block
-        taken = given.masked_fill(~crowded, -math.inf).argmax()
-        counts[labels[taken]] -= 1
-        counts[cluster] += 1
-        labels[taken] = cluster
-        filled += 1
-    return labels, filled
+        sizes[owner] -= 1
+        moved[sample] = cluster
+    return moved

@@ -137,6 +137,41 @@ def test_a_cluster_is_filled_by_the_sample_that_gives_it_most():
     assert hard(blocks, plan)[0].tolist() == [0, 2, 1]
 
 
+def slowly_filled(table, plan):
+    """Empty clusters in their order, each with a look at all samples."""
+    shares = (table + plan.rows[:, None] + plan.columns).numpy()
+    labels = shares.argmax(1)
+    for cluster in [c for c in range(shares.shape[1]) if c not in labels]:
+        crowded = [i for i in range(len(labels)) if (labels == labels[i]).sum() > 1]
+        if crowded:
+            labels[max(crowded, key=lambda i: shares[i, cluster])] = cluster
+    return labels.tolist()
+
+
+@pytest.mark.parametrize(("n", "k"), [(60, 20), (30, 29), (12, 12), (9, 20)])
+@pytest.mark.parametrize("parts", [1, 4])
+def test_empty_clusters_are_filled_as_if_one_after_the_other(n, k, parts):
+    for seed in range(5):
+        table = scores(n, k, seed=seed)
+        plan, blocks = solved(table, parts, rounds=1)
+        plan = type(plan)(plan.rows, 3 * scores(1, k, seed=seed)[0], plan.error, plan.rounds)  # leaves many empty
+        labels, filled = hard(blocks, plan)
+        assert labels.tolist() == slowly_filled(table, plan)
+        assert filled > 2
+
+
+def test_filling_clusters_takes_one_pass_over_the_scores_however_many_are_empty():
+    table, passes = torch.zeros(40, 30, dtype=torch.double), []
+    plan, _ = solved(table)
+
+    def blocks():
+        passes.append(1)
+        return table.split(7)
+
+    assert hard(blocks, plan)[1] == 29
+    assert len(passes) == 2  # one for the labels
+
+
 def test_codes_are_those_of_the_published_order_of_steps():
     table = scores(16, 6).clamp(-1, 1)
     q = np.exp(table.numpy() / 0.05).T
