@@ -12,9 +12,10 @@ from augstudy.core.build import check_range
 from augstudy.data.corpus import Source
 from augstudy.learn.agreement import Agreement, largest
 from augstudy.learn.backbones.base import Encoder
+from augstudy.learn.even import Even
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 from augstudy.learn.reading import read_training
-from augstudy.learn.transport import hard, in_blocks, transport
+from augstudy.learn.transport import in_blocks
 
 __all__ = ["Sela"]
 
@@ -23,8 +24,6 @@ class SelaModules(Modules):
     """Encoder, hidden layers, and classifiers over the labels, which they alone have made."""
 
     labels: Tensor
-    misfit: Tensor
-    filled: Tensor
 
     def __init__(self, encoder: Encoder, settings: "Sela", context: Context) -> None:
         super().__init__(encoder)
@@ -37,8 +36,7 @@ class SelaModules(Modules):
         self.heads = nn.ModuleList(nn.Linear(width, settings.clusters) for _ in range(settings.heads))
         self.register_buffer("labels", torch.full((settings.heads, context.count), -1))
         self.agreement = Agreement(context)  # of the first head
-        self.register_buffer("misfit", torch.zeros(settings.heads, dtype=torch.double))
-        self.register_buffer("filled", torch.zeros(settings.heads, dtype=torch.long))
+        self.even = Even(settings.heads, settings.tolerance, settings.rounds)
 
     def features(self, x: Tensor) -> Tensor:
         """(B, 3, h, w) -> (B, D), what every head sees."""
@@ -63,7 +61,7 @@ class SelaModules(Modules):
         if epoch not in self.settings.label_epochs():
             return
         self.agreement.remember(self.labels[0], source)
-        x = self.misfit.new_empty((len(source), self.width), dtype=torch.float)
+        x = next(self.parameters()).new_empty((len(source), self.width))
         read_training(self.features, source, self.settings.batch_size, x)
         for number, head in enumerate(self.heads):
             self._label(number, head, x)
@@ -71,9 +69,7 @@ class SelaModules(Modules):
     def _label(self, number: int, head: nn.Module, x: Tensor) -> None:
         s = self.settings
         blocks = in_blocks(x, lambda part: s.sharpness * log_softmax(head(part).double(), 1), s.clusters)
-        plan = transport(blocks, len(x), s.clusters, s.tolerance, s.rounds)
-        self.labels[number], filled = hard(blocks, plan)
-        self.misfit[number], self.filled[number] = plan.error, filled
+        self.labels[number] = self.even.label(number, blocks, len(x), s.clusters)
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         s = self.settings
@@ -81,8 +77,7 @@ class SelaModules(Modules):
         return [
             Diagnostic("confidence in a label", 100 * sure, 100 / s.clusters, unit="%"),
             largest(self.labels[0], s.clusters),
-            Diagnostic("marginal error of the transport", self.misfit.max().item(), 0.0, "lower"),
-            Diagnostic("empty clusters filled", self.filled.sum().item(), 0, "lower"),
+            *self.even.diagnostics(),
             *self.agreement.diagnostics(self.labels[0]),
         ]
 

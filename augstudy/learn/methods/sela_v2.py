@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import normalize
 
 from augstudy.core.build import check_range
 from augstudy.learn.backbones.base import Encoder
+from augstudy.learn.even import Even
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method
 from augstudy.learn.remembered import Remembered, check_settings
-from augstudy.learn.transport import hard, in_blocks, transport
+from augstudy.learn.transport import in_blocks
 
 __all__ = ["SelaV2"]
 
@@ -20,21 +21,16 @@ class SelaV2Modules(Remembered):
     """Prototypes that are trained, and labels that are shared out evenly among them before each epoch."""
 
     settings: "SelaV2"
-    misfit: Tensor
-    filled: Tensor
 
     def __init__(self, encoder: Encoder, settings: "SelaV2", context: Context) -> None:
         drawn = [nn.Parameter(normalize(torch.randn(k, settings.dim), dim=1)) for k in settings.prototypes]
         super().__init__(encoder, settings, context, drawn)
-        self.register_buffer("misfit", torch.zeros(len(drawn), dtype=torch.double))
-        self.register_buffer("filled", torch.zeros(len(drawn), dtype=torch.long))
+        self.even = Even(len(drawn), settings.tolerance, settings.rounds)
 
     def cluster(self, head: int, epoch: int) -> None:
         s, prototypes = self.settings, self.prototypes[head].double()
         blocks = in_blocks(self.remembered(head), lambda z: z.double() @ prototypes.T / s.epsilon, len(prototypes))
-        plan = transport(blocks, self.context.count, len(prototypes), s.tolerance, s.rounds)
-        self.labels[head], filled = hard(blocks, plan)
-        self.misfit[head], self.filled[head] = plan.error, filled
+        self.labels[head] = self.even.label(head, blocks, self.context.count, len(prototypes))
 
     @torch.no_grad()
     def after_step(self) -> None:
@@ -44,11 +40,7 @@ class SelaV2Modules(Remembered):
             prototypes.copy_(normalize(prototypes, dim=1))
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
-        return [
-            *super().diagnostics(batch),
-            Diagnostic("marginal error of the transport", self.misfit.max().item(), 0.0, "lower"),
-            Diagnostic("empty clusters filled", self.filled.sum().item(), 0, "lower"),
-        ]
+        return [*super().diagnostics(batch), *self.even.diagnostics()]
 
 
 @dataclass(frozen=True)

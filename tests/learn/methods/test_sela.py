@@ -60,7 +60,7 @@ def test_every_cluster_of_every_head_is_filled_and_all_alike(prepared):
         counts = labels.bincount(minlength=6)
         assert counts.min() > 0
         assert counts.max() <= 2 * CROPS / 6
-    assert modules.misfit.max() <= 1e-6
+    assert modules.even.misfit.max() <= 1e-6
 
 
 def test_labels_are_made_at_the_published_times():

@@ -38,7 +38,7 @@ def test_no_cluster_is_empty_and_marginals_hold(prepared):
     _, modules, _ = prepared
     for labels, prototypes in zip(modules.labels, modules.prototypes, strict=True):
         assert labels.bincount(minlength=len(prototypes)).min() > 0
-    assert modules.misfit.max() <= 1e-6
+    assert modules.even.misfit.max() <= 1e-6
 
 
 def test_prototypes_are_trained_and_have_length_one(prepared):
