@@ -96,7 +96,8 @@ def _kind(laboratory: Laboratory, plan: Planned) -> str:
     """Names all that the time of a training depends on, so that rows which differ in their pictures are timed once."""
     run, study = plan.run, laboratory.study
     crops = len(laboratory.source(plan)) if run.method.trains else 0
-    return repr((run.method, run.backbone, run.view, crops, study.device, study.precision, study.compute))
+    teacher = plan.teacher.run.backbone if isinstance(plan.teacher, Planned) else plan.teacher
+    return repr((run.method, run.backbone, run.view, crops, teacher, study.device, study.precision, study.compute))
 
 
 def _seconds(laboratory: Laboratory, plan: Planned, budget: float) -> float:

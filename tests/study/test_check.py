@@ -67,6 +67,17 @@ def test_rows_that_differ_in_their_pictures_alone_are_timed_once(write, tmp_path
     assert len(timed) == 2
 
 
+def test_students_of_different_teachers_are_timed_apart(write, tmp_path, monkeypatch):
+    rows = "rows:\n"
+    for name, width in (("wide", 1), ("narrow", 0.5)):
+        rows += f"  - {{label: {name}, method: supervised, backbone: {{width: {width}}}}}\n"
+        rows += f"  - {{label: taught by {name}, method: distillation, teacher: {name}}}\n"
+    timed = []
+    monkeypatch.setattr(check, "training_seconds", lambda training, budget: timed.append(budget) or 1.0)
+    inspect(Laboratory(compose(write(HERE, rows=rows)), tmp_path / "results"), timed=True)
+    assert len(timed) == 4
+
+
 def test_studies_looked_at_together_time_what_they_share_once(laboratory, monkeypatch):
     timed = []
     monkeypatch.setattr(check, "training_seconds", lambda training, budget: timed.append(budget) or 1.0)
