@@ -14,18 +14,20 @@ class LARS(torch.optim.Optimizer):
     """SGD with momentum whose step in each tensor is in proportion to the length of its weights.
 
     The decayed gradient g + d w is scaled by t |w| / (|g| + d |w| + eps); where w or g is 0, the gradient is taken as
-    it is. lightly's LARS computes the same, but asks the device for both lengths of every tensor in every step, and
-    waits for the answers.
+    it is. So are, unless told otherwise, those of biases and of norms' scales and shifts, which are vectors. lightly's
+    LARS computes the same, but asks the device for both lengths of every tensor in every step, and waits for the
+    answers.
 
     Args:
         params: as for any optimiser.
         lr, momentum, nesterov: of SGD.
         weight_decay: d.
         trust: t.
+        vectors: decay and scale them too.
         eps: keeps the quotient finite.
 
     Source: You, Gitman, Ginsburg, "Large batch training of convolutional networks", 2017, algorithm 1; t and eps are
-    lightly's.
+    lightly's. Vectors are left out in the released codes of SimCLR and BYOL, and treated as all others in SwAV's.
     """
 
     def __init__(
@@ -36,10 +38,11 @@ class LARS(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
         trust: float = 1e-3,
+        vectors: bool = False,
         eps: float = 1e-8,
     ) -> None:
         settings = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
-        super().__init__(params, settings | {"trust": trust, "eps": eps})
+        super().__init__(params, settings | {"trust": trust, "vectors": vectors, "eps": eps})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -64,6 +67,8 @@ class LARS(torch.optim.Optimizer):
 
 def scaled(p: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
     """The decayed gradient times the tensor's own rate, chosen on the device."""
+    if p.ndim <= 1 and not group["vectors"]:
+        return gradient
     decay = group["weight_decay"]
     weights, slope = vector_norm(p), vector_norm(gradient)
     rate = weights / (slope + weights * decay + group["eps"]) * group["trust"]

@@ -9,6 +9,7 @@ from torch import nn
 from augstudy.learn.lars import LARS
 
 SETTINGS = {"lr": 0.3, "momentum": 0.9, "weight_decay": 1e-2}
+WHOLE = {"vectors": True}  # as lightly treats the tensors that it is given
 
 
 def weights():
@@ -34,12 +35,12 @@ def after(kind, steps, **settings):
 
 @pytest.mark.parametrize("settings", [{}, {"nesterov": True}, {"momentum": 0}, {"weight_decay": 1e-6}], ids=str)
 def test_an_update_is_lightlys_to_the_last_bit(settings):
-    ours, theirs = (after(kind, 5, **settings)[0] for kind in (LARS, lightly.LARS))
+    ours, theirs = after(LARS, 5, **settings, **WHOLE)[0], after(lightly.LARS, 5, **settings)[0]
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def test_an_update_is_that_of_the_paper():
-    params, found = weights(), after(LARS, 3)[0]
+    params, found = weights(), after(LARS, 3, **WHOLE)[0]
     expected = [p.detach().double().numpy().copy() for p in params]
     buffers = [np.zeros_like(w) for w in expected]
     for step in range(3):
@@ -53,6 +54,16 @@ def test_an_update_is_that_of_the_paper():
             w -= 0.3 * buffer
     for p, w in zip(found, expected, strict=True):
         np.testing.assert_allclose(p.detach().numpy(), w, rtol=1e-5, atol=1e-6)
+
+
+def test_vectors_neither_decay_nor_are_scaled():
+    """Biases and the scales of norms take the steps of SGD without decay; matrices are as ever."""
+    ours, whole = after(LARS, 5)[0], after(LARS, 5, **WHOLE)[0]
+    plain = after(torch.optim.SGD, 5, weight_decay=0)[0]
+    assert torch.equal(ours[0], whole[0])
+    for number in (1, 2, 3):
+        torch.testing.assert_close(ours[number], plain[number], rtol=1e-6, atol=1e-7)
+    assert not torch.allclose(ours[1], whole[1])
 
 
 def test_its_state_resumes_it():

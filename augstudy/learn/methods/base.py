@@ -152,7 +152,7 @@ class Method(ABC):
         epochs: passes over the source.
         batch_size: crops in a step; each may give several views.
         optimizer: "sgd" (with `momentum` and `nesterov`), "lars" (the same, each layer's step in proportion to its
-            weights), "adam" or "adamw".
+            weights, but for biases and norms, which do not decay either), "adam" or "adamw".
         lr: largest learning rate.
         momentum: of SGD and LARS, or beta1 of Adam.
         weight_decay: L2 penalty; decoupled for adamw.
@@ -174,6 +174,7 @@ class Method(ABC):
     gamma: float = 0.1
     warmup: float = 0.0
 
+    lars_vectors: ClassVar[bool] = False  # LARS scales and decays biases and norms too
     views: ClassVar[int] = 1  # views a step needs of each crop
     multicrop: ClassVar[bool] = False  # trains on further views too, whatever their number and size
     trains: ClassVar[bool] = True
@@ -250,9 +251,10 @@ class Method(ABC):
     def optimizer_for(self, params: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimiser named by the settings."""
         decay = self.weight_decay
-        if self.optimizer in ("sgd", "lars"):
-            descent = torch.optim.SGD if self.optimizer == "sgd" else LARS
-            return descent(params, self.lr, self.momentum, weight_decay=decay, nesterov=self.nesterov)
+        if self.optimizer == "sgd":
+            return torch.optim.SGD(params, self.lr, self.momentum, weight_decay=decay, nesterov=self.nesterov)
+        if self.optimizer == "lars":
+            return LARS(params, self.lr, self.momentum, decay, self.nesterov, vectors=self.lars_vectors)
         kind = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
         return kind(params, self.lr, betas=(self.momentum, 0.999), weight_decay=decay)
 

@@ -65,7 +65,8 @@ class BYOL(Method):
         ema: what share of the target stays in a step at the beginning; it rises to 1.
 
     Source: Grill et al., "Bootstrap your own latent", NeurIPS 2020, sections 3.1 to 3.3: LARS, lr 0.2 x batch / 256,
-    batch 4096, weight decay 1.5e-6, 1000 epochs, the first ten warming up.
+    batch 4096, weight decay 1.5e-6, 1000 epochs, the first ten warming up; biases and norms neither decay nor are
+    scaled.
     """
 
     epochs: int = 1000

@@ -64,6 +64,7 @@ class DeepClusterV2(Method):
     temperature: float = 0.1
     iterations: int = 10
     seeding: str = "random"
+    lars_vectors: ClassVar[bool] = True  # as released
     views: ClassVar[int] = 2
     multicrop: ClassVar[bool] = True
     assigns: ClassVar[bool] = True

@@ -77,6 +77,7 @@ class SelaV2(Method):
     epsilon: float = 0.05
     tolerance: float = 1e-6
     rounds: int = 1000
+    lars_vectors: ClassVar[bool] = True  # as SwAV's
     views: ClassVar[int] = 2
     multicrop: ClassVar[bool] = True
     assigns: ClassVar[bool] = True

@@ -134,6 +134,7 @@ class SwAV(Method):
     queue: int = 3840
     queue_from: int = 15
     frozen: int = 1
+    lars_vectors: ClassVar[bool] = True  # as released
     views: ClassVar[int] = 2
     multicrop: ClassVar[bool] = True
 

@@ -9,12 +9,15 @@ from torch import nn
 from augstudy.core.errors import UserError
 from augstudy.learn.lars import LARS
 from augstudy.learn.methods.bigan import BiGAN
+from augstudy.learn.methods.byol import BYOL
 from augstudy.learn.methods.deepcluster import DeepCluster
 from augstudy.learn.methods.deepcluster_v2 import DeepClusterV2
 from augstudy.learn.methods.moco import MoCo
+from augstudy.learn.methods.nnclr import NNCLR
 from augstudy.learn.methods.rotnet import RotNet
 from augstudy.learn.methods.sela import Sela
 from augstudy.learn.methods.sela_v2 import SelaV2
+from augstudy.learn.methods.simclr import SimCLR
 from augstudy.learn.methods.swav import SwAV
 
 
@@ -135,6 +138,19 @@ def test_a_setting_of_another_method_out_of_range_is_named(method, wrong):
     with pytest.raises(UserError, match=next(iter(wrong))) as caught:
         method(**wrong)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize("method", [BYOL, NNCLR, SimCLR, SwAV, DeepClusterV2, SelaV2])
+def test_lars_leaves_biases_and_norms_out_where_the_published_one_does(method):
+    norm = nn.BatchNorm1d(3)
+    optimizer = method(lr=1.0, momentum=0.0, weight_decay=0.1).optimizer_for(norm.parameters())
+    for p in norm.parameters():
+        p.grad = torch.full_like(p, 0.5)
+    optimizer.step()
+    apex = method in (SwAV, DeepClusterV2, SelaV2)
+    rate = 1e-3 * 3**0.5 / (0.5 * 3**0.5 + 0.1 * 3**0.5) if apex else 1.0
+    torch.testing.assert_close(norm.weight, torch.full((3,), 1 - rate * (0.6 if apex else 0.5)))
+    torch.testing.assert_close(norm.bias, torch.full((3,), -0.5))  # from 0 on, which has no length to scale by
 
 
 def test_lars_without_decay_is_refused():
