@@ -148,7 +148,9 @@ class BiGAN(Method):
             as it is. Published for ImageNet: 64 for views of 112 px. 0 takes the view's size.
         generator_width, discriminator_width: channels of the layer nearest the image; they double with each stage.
 
-    Adam with beta1 0.5 and L2 2.5e-5; lr is constant for the first half, then falls to a hundredth.
+    Adam with beta1 0.5 and L2 2.5e-5; lr is constant for the first half, then falls to a hundredth. The discriminator's
+    batch norm sees real and made pairs in one batch, and z is added behind it; the released code norms them apart, and
+    adds z before.
 
     Source: Donahue, Krähenbühl, Darrell, ICLR 2017, and its released code (which has 64 px networks; for 32 px one
     stage is left out).
