@@ -93,11 +93,16 @@ def parameters(backbone: Backbone) -> int:
 
 
 def _kind(laboratory: Laboratory, plan: Planned) -> str:
-    """Names all that the time of a training depends on, so that rows which differ in their pictures are timed once."""
+    """Names all that the time of a training depends on, so that rows which differ in nothing else are timed once.
+
+    Of a view these are its passes and sizes: how strong a jitter or how small a crop is takes no time.
+    """
     run, study = plan.run, laboratory.study
+    size = (run.view.size, run.view.size)
+    views = [(g.describe(), g.out_size(size)) for g in run.view.graphs(run.method.views)] if run.method.trains else []
     crops = len(laboratory.source(plan)) if run.method.trains else 0
     teacher = plan.teacher.run.backbone if isinstance(plan.teacher, Planned) else plan.teacher
-    return repr((run.method, run.backbone, run.view, crops, teacher, study.device, study.precision, study.compute))
+    return repr((run.method, run.backbone, size, views, crops, teacher, study.device, study.precision, study.compute))
 
 
 def _seconds(laboratory: Laboratory, plan: Planned, budget: float) -> float:

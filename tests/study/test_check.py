@@ -48,6 +48,15 @@ def test_the_time_is_that_of_all_seeds_and_only_of_rows_that_train(laboratory, m
     assert budgets == [2.0, 2.0]
 
 
+def test_rows_whose_views_differ_in_strength_alone_are_timed_once(laboratory, monkeypatch):
+    timed = []
+    monkeypatch.setattr(check, "training_seconds", lambda training, budget: timed.append(budget) or 1.0)
+    inspect(laboratory("view.strength=0.5,1,2"), timed=True)
+    assert len(timed) == 2  # two rows that train
+    inspect(laboratory("view.size=16,20"), timed=True)
+    assert len(timed) == 2 + 4
+
+
 def test_many_rows_share_what_all_may_take(laboratory, monkeypatch):
     budgets = []
     monkeypatch.setattr(check, "training_seconds", lambda training, budget: budgets.append(budget) or 1.0)
