@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, normalize
 
 from augstudy.core.build import check_range
+from augstudy.core.errors import UserError
 from augstudy.data.corpus import Source
 from augstudy.learn.agreement import largest, matched
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 from augstudy.learn.multicrop import passes
+from augstudy.learn.queue import Queue
 from augstudy.learn.transport import codes
 from augstudy.learn.world import gathered, place
 
@@ -23,9 +25,8 @@ __all__ = ["SwAV"]
 
 
 class SwAVModules(Modules):
-    """Encoder and projection head, prototypes of length 1, and a queue of embeddings of each of the two views."""
+    """Encoder and projection head, prototypes of length 1, and a queue of both views' embeddings, side by side."""
 
-    queue: Tensor
     pushed: Tensor
 
     def __init__(self, encoder: Encoder, settings: "SwAV") -> None:
@@ -33,8 +34,8 @@ class SwAVModules(Modules):
         self.settings = settings
         self.head = SwaVProjectionHead(encoder.width(), settings.hidden, settings.dim)
         self.prototypes = nn.Parameter(normalize(torch.randn(settings.prototypes, settings.dim), dim=1))
-        self.register_buffer("queue", torch.zeros(settings.views, settings.queue, settings.dim))
-        self.register_buffer("pushed", torch.zeros((), dtype=torch.long))  # into the queue of each view, ever
+        self.queue = Queue(settings.queue, settings.views * settings.dim)
+        self.register_buffer("pushed", torch.zeros((), dtype=torch.long))  # into the queue, ever
         self.epoch, self.known = 0, 0  # what `before_epoch` was told, and `pushed` without asking the device
         self.fresh: Tensor | None = None  # embeddings of this step, of all processes, queued after it
 
@@ -51,7 +52,7 @@ class SwAVModules(Modules):
         prototypes = self.prototypes.detach() if self.epoch < s.frozen else self.prototypes
         scores = [view @ prototypes.T for view in z]  # (B, K) each
         log_p = [log_softmax(view.float() / s.temperature, 1) for view in scores]
-        self.fresh = torch.stack([gathered(view.detach()) for view in z[: s.views]])
+        self.fresh = gathered(torch.cat(z[: s.views], 1).detach())
         losses = []
         for number in range(s.views):
             q = self._codes(scores[number], number)
@@ -65,7 +66,7 @@ class SwAVModules(Modules):
         s, rank = self.settings, place()[0]
         everyones = gathered(scores.detach())
         if s.queue and self.known >= s.queue:
-            everyones = torch.cat((everyones, self.queue[view] @ self.prototypes.T))
+            everyones = torch.cat((everyones, self.queue.keys.chunk(s.views, 1)[view] @ self.prototypes.T))
         return codes(everyones, s.epsilon, s.iterations)[rank * len(scores) :][: len(scores)]
 
     @torch.no_grad()
@@ -73,15 +74,9 @@ class SwAVModules(Modules):
         self.prototypes.copy_(normalize(self.prototypes, dim=1))
         if self.settings.queue and self.epoch >= self.settings.queue_from:
             assert self.fresh is not None
-            self._push(self.fresh.to(self.queue.dtype))
-
-    def _push(self, z: Tensor) -> None:
-        """Into a ring: (2, B, D) take the places of the oldest."""
-        size = self.settings.queue
-        slots = (self.pushed + torch.arange(z.shape[1], device=z.device)) % size
-        self.queue[:, slots[-size:]] = z[:, -size:]
-        self.pushed += z.shape[1]
-        self.known += z.shape[1]
+            self.queue.push(self.fresh)
+            self.pushed += len(self.fresh)
+            self.known += len(self.fresh)
 
     def diagnostics(self, batch: Batch) -> list[Diagnostic]:
         s = self.settings
@@ -147,6 +142,9 @@ class SwAV(Method):
         check_range("epsilon", self.epsilon, 1e-3, 10)
         for name in ("queue", "queue_from", "frozen"):
             check_range(name, getattr(self, name), 0)
+        if self.queue and 0 < self.epochs <= self.queue_from:
+            what = f"queue_from {self.queue_from} leaves none of {self.epochs} epochs for the queue"
+            raise UserError(what, "Set method.queue_from to fewer, method.epochs to more, or method.queue to 0.")
 
     def modules(self, encoder: Encoder, context: Context) -> SwAVModules:
         return SwAVModules(encoder, self)

@@ -132,6 +132,7 @@ def test_a_moco_setting_out_of_range_is_named(wrong):
         (SwAV, {"epsilon": 0.0}),
         (SwAV, {"queue": -1}),
         (SwAV, {"frozen": -1}),
+        (SwAV, {"queue_from": 200}),
     ],
 )
 def test_a_setting_of_another_method_out_of_range_is_named(method, wrong):

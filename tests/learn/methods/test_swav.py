@@ -66,11 +66,12 @@ def test_loss_is_swapped_prediction_of_the_codes_of_the_first_two_views(prepared
 def test_a_full_queue_joins_the_transport(prepared):
     pretraining, modules, _, batch = prepared(*QUEUED)
     modules.eval()
-    modules.queue.copy_(normalize(torch.randn(modules.queue.shape), dim=2))
+    queues = normalize(torch.randn(2, 24, modules.prototypes.shape[1]), dim=2)
+    modules.queue.keys.copy_(torch.cat([*queues], 1))
     alone = modules.loss(batch).item()
     modules.pushed.fill_(24)
     modules.before_epoch(1, pretraining.source)
-    expected = swapped(*doubles(modules, batch), modules.queue.double().numpy())
+    expected = swapped(*doubles(modules, batch), queues.double().numpy())
     assert modules.loss(batch).item() == pytest.approx(expected, rel=1e-4)
     assert abs(expected - alone) > 1e-4
 
@@ -84,8 +85,8 @@ def test_queue_starts_late_and_is_used_once_it_is_full(prepared):
         assert modules.known < 24
         pretraining._step(batch, modules, optimizers)
         assert modules.known == modules.pushed == known
-    assert torch.equal(modules.queue[:, 16:], modules.fresh[:, :8])  # a ring of 24: 16, then 8 and again 8
-    assert torch.equal(modules.queue[:, :8], modules.fresh[:, 8:])
+    assert torch.equal(modules.queue.keys[16:], modules.fresh[:8])  # a ring of 24: 16, then 8 and again 8
+    assert torch.equal(modules.queue.keys[:8], modules.fresh[8:])
 
 
 def test_prototypes_have_length_one_after_every_step_and_stay_where_they_are_while_frozen(prepared):
@@ -146,7 +147,7 @@ for step in range(3):
     losses.append(modules.loss(Batch([view[mine] for view in views], torch.arange(16)[mine], step=step)).item())
     modules.after_step()
 assert modules.known == 48
-torch.save([losses, modules.queue, modules.pushed], f"{folder}/{count}-{rank}.pt")
+torch.save([losses, modules.queue.keys, modules.pushed], f"{folder}/{count}-{rank}.pt")
 """
 
 
