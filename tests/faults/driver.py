@@ -34,6 +34,9 @@ import torch  # noqa: E402
 torch.set_num_threads(1)  # before any work: OpenMP's threads, once there, hang in a process forked after them
 
 from augstudy import cli  # noqa: E402
+from augstudy.learn import loop  # noqa: E402
+
+loop.HELD_OUT = 8  # crops on which a method is judged after each epoch: of 512 the most work of a run this small
 
 REPLACE, FSYNC, MKSTEMP, TIME = Path.replace, os.fsync, tempfile.mkstemp, time.time
 

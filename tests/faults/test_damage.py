@@ -184,6 +184,7 @@ def test_a_small_disk_fills_and_is_emptied(lab, tmp_path):
             assert code == 2, said
             two_lines(said, "No space left on device")
         assert size > 400
+        subprocess.run(["mount", "-o", f"remount,size={2 * size}k", disk], check=True)  # for a file beside the old one
         lab.check(disk, (lab.DRAWN,))
     finally:
         subprocess.run(["umount", disk], check=True)
