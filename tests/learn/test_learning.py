@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 TRAINED = [n for n in registry.names("learn.methods") if registry.find("learn.methods", n).trains]
 BASE = ["corpus.count=3000", "backbone.width=0.5", "view.scale=[0.14,0.4]", "view.blur_p=0", "method.batch_size=64"]
 ADAMW = ["method.optimizer=adamw", "method.lr=0.003", "method.warmup=0.05", "method.schedule=cosine"]
+JITTER = ["view.brightness=0.4", "view.contrast=0.4", "view.saturation=0.4", "view.hue=0.1"]
 CLUSTERS = 50
 OWN = {
     "bigan": ["method.epochs=9", "method.batch_size=32", "view.scale=[1,1]"],
@@ -26,13 +27,14 @@ OWN = {
     "byol": ["method.epochs=6", "method.dim=64", "method.hidden=128", "method.ema=0.95", *ADAMW],
     "deepcluster": [f"method.clusters={CLUSTERS}", "method.head_lr=2", "method.epochs=3", *ADAMW],
     "deepcluster_v2": [
-        f"method.prototypes=[{CLUSTERS},{CLUSTERS}]", "method.dim=64", "method.epochs=4", *ADAMW, "method.lr=0.001",
+        f"method.prototypes=[{CLUSTERS},{CLUSTERS}]", "method.dim=64", "method.hidden=128", "method.epochs=6", *JITTER,
+        *ADAMW,
     ],
     "distillation": ["method.epochs=4", *ADAMW],
     "exemplar": ["view.name=standard", "method.classes=500", "method.hidden=[128]", "method.epochs=40", *ADAMW],
     "dino": [
         "method.epochs=6", "method.prototypes=256", "method.hidden=128", "method.bottleneck=32", "view.crops=2x16",
-        "method.teacher_temperature=0.04", *ADAMW,
+        "method.teacher_temperature=0.04", "method.head_norm=true", "method.ema=0.95", "method.frozen=0.05", *ADAMW,
     ],
     "mae": ["method.epochs=8", "method.decoder_dim=32", "method.decoder_depth=1", *ADAMW],
     "jigsaw": [
@@ -55,11 +57,12 @@ OWN = {
         f"method.clusters={CLUSTERS}", "method.heads=2", "method.hidden=[]", "method.epochs=4", *ADAMW,
     ],
     "sela_v2": [
-        f"method.prototypes=[{CLUSTERS},{CLUSTERS}]", "method.dim=64", "method.epochs=4", *ADAMW, "method.lr=0.001",
+        f"method.prototypes=[{CLUSTERS},{CLUSTERS}]", "method.dim=64", "method.hidden=128", "method.epochs=6",
+        "method.epsilon=0.01", *JITTER, *ADAMW,
     ],
     "swav": [
-        f"method.prototypes={CLUSTERS}", "method.dim=64", "method.hidden=256", "method.queue=0", "method.epochs=4",
-        "method.frozen=1", "method.epsilon=0.02", "view.crops=2x100%", *ADAMW,
+        f"method.prototypes={CLUSTERS}", "method.dim=64", "method.hidden=256", "method.queue=0", "method.epochs=6",
+        "method.frozen=1", "method.epsilon=0.02", "view.crops=2x100%", *JITTER, *ADAMW,
     ],
     "simmim": ["method.epochs=8", *ADAMW],
     "supervised": ["method.epochs=20", "method.batch_size=16", *ADAMW],
@@ -84,6 +87,13 @@ def trained(training):
         return pretraining, {d.metric: d for d in found}, loss
 
     return run
+
+
+def by_frequency(pretraining):
+    """What the last epoch's labels cost who knows how frequent each is and nothing else: nats, mean of the heads."""
+    labels = torch.load(pretraining.folder.checkpoint)["modules"]["labels"]
+    shares = [head.bincount() / len(head) for head in labels]
+    return sum(torch.special.entr(share).sum().item() for share in shares) / len(shares)
 
 
 def test_there_is_a_test_for_every_method():
@@ -158,16 +168,22 @@ def test_npid_learns(trained):
 
 
 def test_pcl_learns(trained):
-    """Finds the other view among 1,025 four times as often as chance, and views agree twice as often as chance."""
+    """Finds the other view among 1,025 eight times as often as chance, and views agree twice as often as chance.
+
+    Measured: 18 times and 4 times.
+    """
     _, found, _ = trained("pcl")
-    assert found["top-1 of the positive"].value > 4 * found["top-1 of the positive"].chance
+    assert found["top-1 of the positive"].value > 8 * found["top-1 of the positive"].chance
     assert found["views in the same cluster"].value > 2 * found["views in the same cluster"].chance
 
 
 def test_byol_learns(trained):
-    """Views of a crop are nearer each other than those of two crops by a third of a cosine, and nothing collapsed."""
+    """Views of a crop are nearer each other than those of two crops by 0.3 of a cosine, and nothing collapsed.
+
+    Measured: 0.43; a std of 0.107 where 0.125 is the most.
+    """
     _, found, _ = trained("byol")
-    assert found["cosine of views"].value > found["cosine of views"].chance + 0.33
+    assert found["cosine of views"].value > found["cosine of views"].chance + 0.3
     assert found["std of embeddings"].value > 0.5 / 64**0.5
 
 
@@ -185,10 +201,13 @@ def test_deepcluster_learns(trained):
 
 
 def test_deepcluster_v2_learns(trained):
-    """Predicts clusters 0.2 nats better than by their number alone, and views agree twice as often as chance."""
-    _, found, loss = trained("deepcluster_v2")
-    assert loss < math.log(CLUSTERS) - 0.2
-    assert found["views in the same cluster"].value > 2 * found["views in the same cluster"].chance
+    """Predicts clusters 0.3 nats better than by their frequencies, and views agree three times as often as chance.
+
+    Measured: 0.57 nats, 13.7 % against 2.1 %.
+    """
+    pretraining, found, loss = trained("deepcluster_v2")
+    assert loss < by_frequency(pretraining) - 0.3
+    assert found["views in the same cluster"].value > 3 * found["views in the same cluster"].chance
 
 
 def test_sela_learns(trained):
@@ -199,21 +218,26 @@ def test_sela_learns(trained):
 
 
 def test_sela_v2_learns(trained):
-    """Predicts labels 0.2 nats better than by their number alone, and views agree 5 points more often than chance."""
-    _, found, loss = trained("sela_v2")
-    assert loss < math.log(CLUSTERS) - 0.2
-    assert found["views in the same cluster"].value > 5 + found["views in the same cluster"].chance
+    """Predicts labels 0.25 nats better than by their frequencies, and views agree twice as often as chance.
+
+    Measured: 0.52 nats, 18.8 % against 4.9 %. At epsilon 0.05 labels are so uneven that a loss below
+    ln K tells nothing.
+    """
+    pretraining, found, loss = trained("sela_v2")
+    assert loss < by_frequency(pretraining) - 0.25
+    assert found["views in the same cluster"].value > 2 * found["views in the same cluster"].chance
 
 
 def test_swav_learns(trained):
-    """Leaves ln K by 0.15 nats, and views stand at the same prototype 3 points more often than chance.
+    """Leaves ln K by 0.3 nats, and views stand at the same prototype twice as often as chance.
 
-    Measured: 11.9 % against 6.1 %. With codes as soft as published (epsilon 0.05) it left it by 0.02.
+    Measured: 0.63 nats, 15.0 % against 3.3 %. With codes as soft as published (epsilon 0.05), the published jitter and
+    four epochs it left it by 0.02.
     """
     _, found, loss = trained("swav")
-    assert loss < math.log(CLUSTERS) - 0.15
+    assert loss < math.log(CLUSTERS) - 0.3
     same = found["views at the same prototype"]
-    assert same.value > 3 + same.chance
+    assert same.value > 2 * same.chance
 
 
 def test_mae_learns(trained):
@@ -229,11 +253,15 @@ def test_simmim_learns(trained):
 
 
 def test_dino_learns(trained):
-    """Prototypes tell pictures apart, and views of one picture have the same more than twice as often as chance."""
+    """Prototypes tell pictures apart, and views of one picture have the same half as often again as by chance.
+
+    Measured: 0.43 nats, 52.9 % against 19.5 %. Without batch norm in the head, with an ema of 0.9 and
+    prototypes free from the start it was 0.30 nats, 68.8 % against 40.4 %.
+    """
     _, found, _ = trained("dino")
-    assert found["information in what is said"].value > 0.1
+    assert found["information in what is said"].value > 0.2
     agree = found["views with the same prototype"]
-    assert agree.value > 2 * agree.chance
+    assert agree.value > 1.5 * agree.chance
 
 
 def test_supervised_learns(trained):
