@@ -230,7 +230,7 @@ def killed_in_rotnet(study, results, name, *overrides):
     checkpoint = results / "toy" / "runs" / name / "checkpoint.pt"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | threads)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 500  # two devices begin in processes of their own, each with its imports
         while not checkpoint.exists():
             assert process.poll() is None, "the study ended before it could be killed"
             assert time.monotonic() < deadline
