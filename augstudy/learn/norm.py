@@ -1,14 +1,15 @@
-"""Batch norm over the batches of all processes that train together."""
+"""Batch norm over the batches of all processes that train together, or over parts of one."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from augstudy.learn.world import place
 
-__all__ = ["Synced", "synced"]
+__all__ = ["Parted", "Synced", "parted", "synced"]
 
 
 class Mean(torch.autograd.Function):
@@ -64,3 +65,41 @@ def synced(module: nn.Module) -> None:
     for part in module.modules():
         if isinstance(part, _BatchNorm) and part.momentum is not None:
             part.__class__ = Synced
+
+
+class Parted(_BatchNorm):
+    """Batch norm that in training sees so many parts of a batch apart, as that many devices would.
+
+    As with them, the statistics it remembers move once a batch, towards the mean of the parts' own.
+    """
+
+    parts: int  # of all processes together
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        return None
+
+    def forward(self, input: Tensor) -> Tensor:  # (B, C, ...) -> (B, C, ...)
+        parts = max(1, self.parts // place()[1])
+        if parts == 1 or not self.training:
+            return super().forward(input)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        means, variances = (old.repeat(parts, 1) for old in (self.running_mean, self.running_var))
+        normed = [
+            batch_norm(x, mean, variance, self.weight, self.bias, True, self.momentum, self.eps)
+            for x, mean, variance in zip(input.tensor_split(parts), means, variances, strict=True)
+        ]
+        self.running_mean.copy_(means.mean(0))
+        self.running_var.copy_(variances.mean(0))
+        self.num_batches_tracked.add_(1)
+        return torch.cat(normed)
+
+
+def parted(module: nn.Module, parts: int) -> None:
+    """Let every batch norm of a network see so many parts of a batch apart; names and weights stay as they are."""
+    for part in module.modules():
+        if isinstance(part, _BatchNorm) and part.track_running_stats and part.momentum is not None:
+            part.__class__ = Parted
+            part.parts = parts

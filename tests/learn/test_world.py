@@ -31,7 +31,7 @@ for step in range(3):
     losses.append(loss.item())
     fresh = modules.fresh
     modules.after_step()
-unshuffled = modules._split(modules.key, views[1][mine])
+unshuffled = modules.key(views[1][mine])
 torch.save([losses, fresh, modules.queue.keys, modules.queue.place, unshuffled], f"{folder}/{count}-{rank}.pt")
 """
 

@@ -17,6 +17,7 @@ from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.contrast import Tower, judged
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 from augstudy.learn.momentum import follow
+from augstudy.learn.norm import parted
 from augstudy.learn.queue import Queue
 from augstudy.learn.world import gathered, place
 
@@ -37,6 +38,8 @@ class MoCoModules(Modules):
         else:
             head = nn.Linear(width, settings.dim)
         self.query = Tower(encoder, head)
+        if settings.bn_splits > 1:
+            parted(self.query, settings.bn_splits)
         self.key = copy.deepcopy(self.query).requires_grad_(False)
         self.queue = Queue(settings.queue, settings.dim)
         self.fresh: Tensor | None = None  # keys of this step, pushed once the loss has been taken
@@ -57,7 +60,7 @@ class MoCoModules(Modules):
 
     def _one_way(self, queries: Tensor, keys: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Loss of finding each query's key, the keys of all processes, and the queries."""
-        q = self._split(self.query, queries)
+        q = self.query(queries)
         with torch.no_grad():
             everyones = self._shuffled_keys(keys, step)
         k = everyones.view(-1, *q.shape)[place()[0]]
@@ -67,11 +70,6 @@ class MoCoModules(Modules):
         """(B, D), (B, D) -> (B, 1 + K): the positive first."""
         positive = (q * k).sum(1, keepdim=True)
         return torch.cat((positive, q @ self.queue.keys.T), 1) / self.settings.temperature
-
-    def _split(self, tower: Tower, x: Tensor) -> Tensor:
-        """Batch norm sees a part of the batch at a time, as it does on several devices."""
-        parts = max(1, self.settings.bn_splits // place()[1])
-        return torch.cat([tower(part) for part in x.tensor_split(parts)])
 
     def _shuffled_keys(self, views: Tensor, step: int) -> Tensor:
         """Keys made in another order than queries, so that batch statistics do not tell which belong together.
@@ -90,7 +88,7 @@ class MoCoModules(Modules):
         views = gathered(views)
         order = rng.permutation(self.context.seed, "moco/shuffle", len(views), step)
         there, back = sent(torch.stack((order, order.argsort())), views.device)
-        return gathered(self._split(self.key, views[there.chunk(count)[rank]]))[back]
+        return gathered(self.key(views[there.chunk(count)[rank]]))[back]
 
     def after_step(self) -> None:
         assert self.fresh is not None
