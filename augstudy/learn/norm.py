@@ -102,4 +102,4 @@ def parted(module: nn.Module, parts: int) -> None:
     for part in module.modules():
         if isinstance(part, _BatchNorm) and part.track_running_stats and part.momentum is not None:
             part.__class__ = Parted
-            part.parts = parts
+            vars(part)["parts"] = parts
