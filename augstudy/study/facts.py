@@ -17,7 +17,7 @@ from augstudy.study.stock import Planned
 
 __all__ = ["entry", "left_out", "run_facts", "study_facts", "substitutions", "torch_versions"]
 
-
+NAMED = 3  # rows that a note for many names
 ADVICE = "; AUGSTUDY_DATA may name a folder that has it"
 
 
@@ -100,10 +100,20 @@ def run_facts(
 
 
 def left_out(planned: Iterable[Planned], data: Labelled) -> list[str]:
-    """What is not looked at: for each row, images that no crop shows and bad files; and those of the labelled set."""
-    rows = list(dict.fromkeys(plan.note for plan in planned if plan.note))
+    """What is not looked at: images that no crop of a row shows and bad files; and those of the labelled set."""
+    alike: dict[str, dict[str, None]] = {}  # words -> rows, each once whatever its seeds
+    for plan in planned:
+        if plan.note:
+            alike.setdefault(plan.note, {})[plan.run.row] = None
+    rows = [f"{several(list(names))}: {words}." for words, names in alike.items()]
     count = f"{len(data.skipped):,} images of {data.label} could not be read and were left out (listed in run.yaml)."
     return [*rows, count] if data.skipped else rows
+
+
+def several(names: list[str]) -> str:
+    """The names of rows, which may have commas in them, or how many more there are than some."""
+    more = len(names) - NAMED
+    return "; ".join(names if more <= 1 else [*names[:NAMED], f"{more} rows more"])
 
 
 def substitutions(images: Iterable[ImageUsed], data: Labelled) -> list[str]:

@@ -46,11 +46,10 @@ class Planned:
 
     @property
     def note(self) -> str:
-        """What a reader of its numbers must know of its corpus, in a sentence; "" where there is nothing."""
+        """What a reader of its numbers must know of its corpus, in some words; "" where there is nothing."""
         unseen = self.drawn.unseen(self.run.recipe.count) if self.drawn else ""
         skipped = f"{len(self.drawn.skipped):,} bad files were left out" if self.drawn and self.drawn.skipped else ""
-        said = "; ".join(text for text in (unseen, skipped) if text)
-        return f"{self.run.row}: {said}." if said else ""
+        return "; ".join(text for text in (unseen, skipped) if text)
 
 
 def taught_by(teacher: Planned, folder: RunFolder) -> Classifier:

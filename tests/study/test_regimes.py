@@ -141,6 +141,13 @@ def test_images_that_no_crop_shows_are_told_before_training_and_with_the_table(l
     assert note not in lab("", "corpus.count=220").notes()
 
 
+@pytest.mark.parametrize(("count", "names"), [(4, "r0; r1; r2; r3"), (5, "r0; r1; r2; 2 rows more")])
+def test_what_is_so_of_many_rows_is_told_once(lab, count, names):
+    rows = "".join(f"  - {{label: r{i}, method: rotnet, data: {{images: all}}}}\n" for i in range(count))
+    (note,) = lab(rows=f"corpus: {{count: 64}}\nrows:\n{rows}").index()["notes"]
+    assert note == f"{names}: 64 of 240 images are seen (corpus.count)."
+
+
 def test_a_folder_of_images_needs_no_labels(lab, tmp_path, picture_file):
     folder = tmp_path / "photos"
     folder.mkdir()
