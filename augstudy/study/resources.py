@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from augstudy.core.build import build, check_range, check_types
+from augstudy.core.errors import UserError
 from augstudy.study.plan import Study
 
 __all__ = ["Resources"]
@@ -33,8 +34,13 @@ class Resources:
 
     @classmethod
     def of(cls, study: Study) -> Self:
-        """What a study says; raises UserError for a mistake."""
-        return build(cls, study.resources, f"{study.said_in('resources')}: resources")
+        """What a study says; raises UserError for a mistake, also where cards are fewer than train one run."""
+        where = f"{study.said_in('resources')}: resources"
+        asked = build(cls, study.resources, where)
+        if study.device != "cpu" and study.devices > 1 and 0 < asked.gpus < study.devices:
+            what = f"{where}: gpus is {asked.gpus:g}, but devices is {study.devices}"
+            raise UserError(what, f"Set gpus to {study.devices}: that many cards train one run together.")
+        return asked
 
     def __post_init__(self) -> None:
         check_types(self)
