@@ -12,6 +12,7 @@ from augstudy.core import rng
 from augstudy.core.build import check_range
 from augstudy.core.errors import UserError
 from augstudy.learn.backbones.base import Encoder
+from augstudy.learn.decay import gains, spared
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 
 __all__ = ["BiGAN"]
@@ -52,7 +53,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """(x, z) -> logit: strided 5x5 convolutions, z added as a learned bias to every channel of every normed layer."""
+    """(x, z) -> logit: strided 5x5 convolutions; z shifts every channel of every normed layer, before its norm."""
 
     def __init__(self, latent: int, size: int, width: int) -> None:
         super().__init__()
@@ -61,14 +62,14 @@ class Discriminator(nn.Module):
         pairs = list(pairwise(widths))
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 5, 2, 2, bias=False) for a, b in pairs)
         self.norms = nn.ModuleList(nn.BatchNorm2d(b) for _, b in pairs)
-        self.biases = nn.ModuleList(nn.Linear(latent, b) for _, b in pairs)
+        self.shifts = nn.ModuleList(nn.Linear(latent, b, bias=False) for _, b in pairs)
         self.last = nn.Linear(widths[-1] * 16 + latent, 1)
         nn.init.zeros_(self.last.weight)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:  # (B, 3, size, size), (B, latent) -> (B,)
         h = leaky_relu(self.first(x), 0.2)
-        for conv, norm, bias in zip(self.convs, self.norms, self.biases, strict=True):
-            h = leaky_relu(norm(conv(h)) + bias(z)[:, :, None, None], 0.2)
+        for conv, norm, shift in zip(self.convs, self.norms, self.shifts, strict=True):
+            h = leaky_relu(norm(conv(h) + shift(z)[:, :, None, None]), 0.2)
         return self.last(torch.cat((h.flatten(1), z), 1))[:, 0]
 
 
@@ -101,12 +102,12 @@ class BiGANModules(Modules):
         return {"discriminator": [*self.discriminator.parameters()], "makers": makers}
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """The discriminator tells (x, E(x)) from (G(z), z); encoder and generator want the opposite labels."""
+        """The discriminator tells (x, E(x)) from (G(z), z), each normed apart; the makers want the opposite labels."""
         x = batch.views[0]
         u = rng.uniform(self.seed, "bigan/z", batch.index, self.settings.latent, batch.step)
         z = 2 * u - 1
         made, code = self.generator(z), self.encode(x)
-        logits = self.discriminator(torch.cat((self.small(x), made)), torch.cat((code, z)))
+        logits = torch.cat((self.discriminator(self.small(x), code), self.discriminator(made, z)))
         truth = torch.cat((x.new_ones(len(x)), x.new_zeros(len(x))))
         return {"discriminator": bce(logits, truth), "makers": bce(logits, 1 - truth)}
 
@@ -148,9 +149,8 @@ class BiGAN(Method):
             as it is. Published for ImageNet: 64 for views of 112 px. 0 takes the view's size.
         generator_width, discriminator_width: channels of the layer nearest the image; they double with each stage.
 
-    Adam with beta1 0.5 and L2 2.5e-5; lr is constant for the first half, then falls to a hundredth. The discriminator's
-    batch norm sees real and made pairs in one batch, and z is added behind it; the released code norms them apart, and
-    adds z before.
+    Adam with beta1 0.5, and L2 2.5e-5 for all but the scales of norms; lr is constant for the first half, then falls to
+    a hundredth.
 
     Source: Donahue, Krähenbühl, Darrell, ICLR 2017, and its released code (which has 64 px networks; for 32 px one
     stage is left out).
@@ -179,6 +179,10 @@ class BiGAN(Method):
 
     def modules(self, encoder: Encoder, context: Context) -> BiGANModules:
         return BiGANModules(encoder, self, context)
+
+    def optimizers(self, modules: Modules) -> dict[str, torch.optim.Optimizer]:
+        free = gains(modules)
+        return {name: spared(self, params, free) for name, params in modules.groups().items()}
 
     def pace(self, group: str) -> float:
         return self.discriminator_pace if group == "discriminator" else 1.0

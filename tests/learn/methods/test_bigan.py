@@ -30,8 +30,8 @@ def seen(modules, batch):
     handle = modules.discriminator.register_forward_hook(lambda module, given, said: kept.append((*given, said)))
     losses = modules.loss(batch)
     handle.remove()
-    assert len(kept) == 1
-    return losses, *(t.detach() for t in kept[0])
+    assert [len(said) for _, _, said in kept] == [len(batch.index)] * 2  # real pairs, made pairs
+    return losses, *(torch.cat(parts).detach() for parts in zip(*kept, strict=True))
 
 
 def bce(logits, labels):
@@ -52,6 +52,39 @@ def test_discriminator_sees_images_with_their_codes_and_codes_with_their_images(
     assert torch.equal(x[:6], batch.views[0])
     torch.testing.assert_close(z[:6], modules.encode(x[:6]).detach())
     torch.testing.assert_close(x[6:], modules.generator(z[6:]).detach())
+
+
+def normed_apart(discriminator, x, z):
+    """The published discriminator on one kind of pairs: batch statistics of its own, z shifting what is normed."""
+    h = torch.nn.functional.leaky_relu(discriminator.first(x), 0.2)
+    for conv, norm, shift in zip(discriminator.convs, discriminator.norms, discriminator.shifts, strict=True):
+        h = conv(h) + (z @ shift.weight.T)[:, :, None, None]
+        h = (h - h.mean((0, 2, 3), keepdim=True)) / (h.var((0, 2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt()
+        h = h * norm.weight[:, None, None] + norm.bias[:, None, None]
+        h = torch.nn.functional.leaky_relu(h, 0.2)
+    return (torch.cat((h.flatten(1), z), 1) @ discriminator.last.weight.T + discriminator.last.bias)[:, 0]
+
+
+def test_real_and_made_pairs_are_normed_apart_and_with_their_z(modules, batch):
+    for norm in modules.discriminator.norms:
+        torch.nn.init.uniform_(norm.weight)
+        torch.nn.init.normal_(norm.bias)
+    _, x, z, logits = seen(modules, batch)
+    wanted = torch.cat([normed_apart(modules.discriminator, x[half], z[half]) for half in (slice(6), slice(6, None))])
+    torch.testing.assert_close(logits, wanted.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_all_but_the_scales_of_norms_decay(modules):
+    optimizers = BiGAN(**SMALL).optimizers(modules)
+    assert optimizers.keys() == {"discriminator", "makers"}
+    names = {id(p): name for name, p in modules.named_parameters()}
+    decay = {names[id(p)]: g["weight_decay"] for o in optimizers.values() for g in o.param_groups for p in g["params"]}
+    assert decay.keys() == set(names.values())
+    free = {name for name, share in decay.items() if share == 0}
+    scales = {f"{n}.weight" for n, m in modules.named_modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)}
+    assert free == scales
+    assert len(free) > 4
+    assert {share for name, share in decay.items() if name not in free} == {2.5e-5}
 
 
 def test_code_and_z_share_their_support(modules, batch):
