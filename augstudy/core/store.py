@@ -37,6 +37,7 @@ __all__ = [
     "RunFolder",
     "StudyFolder",
     "digest",
+    "from_here",
     "read_json",
     "read_yaml",
     "replacing",
@@ -48,6 +49,12 @@ __all__ = [
 ]
 
 RESULTS = Path("results")  # where the results of all studies lie unless told
+
+
+def from_here(path: Path) -> Path:
+    """A path as one would type it: from the current folder where it lies in it, so that it tells of no machine."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path
 
 
 def digest(value: Any, length: int = 12) -> str:
@@ -264,7 +271,7 @@ class StudyFolder:
     def made_by(self, command: str = "") -> str:
         """What to type to make these results: `command`, or else the usual one, and where they are to lie."""
         command = command or f"augstudy run studies/{self.path.name}.yaml"
-        parent = self.path.parent
+        parent = from_here(self.path.parent)
         return command if parent == RESULTS else f"{command} --results {shlex.quote(str(parent))}"
 
     def told(self) -> dict[str, Any]:

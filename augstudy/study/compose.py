@@ -21,7 +21,7 @@ from augstudy.core.build import build, settings
 from augstudy.core.errors import UserError, culprit, nearest
 from augstudy.core.plain import check_plain
 from augstudy.core.slips import not_yaml
-from augstudy.core.store import read_yaml
+from augstudy.core.store import from_here, read_yaml
 from augstudy.study.plan import Study
 from augstudy.study.regimes import Data, Image
 from augstudy.study.sections import SECTIONS, family
@@ -80,7 +80,7 @@ def _composed(path: Path, written: Mapping[str, Any], overrides: Sequence[str]) 
     own = _preset_of(written) or written.get("scale", "paper")
     _folder_name(path, node.get("scale"))
     node["name"] = path.stem if node.get("scale") == own else f"{path.stem}-{node.get('scale')}"
-    node["command"] = shlex.join(["augstudy", "run", str(path), *overrides])
+    node["command"] = shlex.join(["augstudy", "run", str(from_here(path)), *overrides])
     study = _study({**node, "overrides": fixed, "typed": tuple(plain), "file": str(path)}, str(path))
     methods, view = _without_said(study.methods, written, plain), _of_its_family(study.view, written, str(path))
     return replace(study, methods=methods, view=view, sweep={**study.sweep, **sweep})

@@ -13,6 +13,7 @@ from augstudy.core.errors import UserError
 from augstudy.core.store import (
     StudyFolder,
     digest,
+    from_here,
     read_json,
     read_yaml,
     replacing,
@@ -193,6 +194,16 @@ def test_the_usual_command_names_a_results_folder_that_is_not_the_usual_one(tmp_
     assert StudyFolder(Path("results/jitter")).made_by() == "augstudy run studies/jitter.yaml"
     other = StudyFolder(tmp_path / "jitter")
     assert other.made_by("augstudy run x.yaml") == f"augstudy run x.yaml --results {tmp_path}"
+
+
+def test_the_usual_command_tells_of_no_folder_above_the_current_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert StudyFolder(tmp_path / "results" / "jitter").made_by() == "augstudy run studies/jitter.yaml"
+    assert (
+        StudyFolder(tmp_path / "mine" / "jitter").made_by("augstudy run x.yaml") == "augstudy run x.yaml --results mine"
+    )
+    assert from_here(tmp_path / "mine") == from_here(Path("mine")) == Path("mine")
+    assert from_here(tmp_path.parent) == tmp_path.parent
 
 
 def test_the_command_is_no_part_of_what_a_study_tells(tmp_path):
