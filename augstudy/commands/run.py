@@ -75,11 +75,13 @@ def redraw(folder: StudyFolder, only: list[str] | None, keep: bool = False) -> N
     from augstudy.show import table as tables
     from augstudy.show.base import load
     from augstudy.show.figures.base import draw
+    from augstudy.show.report.page import is_drawn
     from augstudy.show.report.page import write as write_report
 
     loaded = load(folder)
-    # Records are written after figures, so where those on disk are others, a run was stopped before it drew.
-    drawn = draw(loaded, only, keep and are_written(folder, loaded.records))
+    # Records and report are written after figures: where they are of other runs or another study, a run was stopped
+    # before it drew.
+    drawn = draw(loaded, only, keep and are_written(folder, loaded.records) and is_drawn(folder))
     paths = [*tables.write(loaded), *drawn, write_report(loaded)]
     console.print(tables.rich_table(loaded))
     console.print(f"results in {escape(str(folder.path))}: {', '.join(escape(p.name) for p in paths)}", soft_wrap=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from augstudy.core.store import StudyFolder, digest, read_json, write_json, writ
 __all__ = [
     "are_written",
     "checked_record",
+    "extend_record",
     "other_versions",
     "read_record",
     "read_records",
@@ -40,6 +41,13 @@ def read_record(path: Path) -> dict[str, Any]:
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """Write a record with its checksum, so that no number is read that was not written."""
     write_json(path, {**record, SEAL: digest(record)})
+
+
+def extend_record(path: Path, record: dict[str, Any], evaluations: Iterable[dict[str, Any]]) -> None:
+    """Add evaluations to a record as they come: each is on disk before the next is measured."""
+    for evaluation in evaluations:
+        record["evaluations"].append(evaluation)
+        write_record(path, record)
 
 
 def checked_record(record: Any, where: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ __all__ = ["misshapen", "overgrown"]
 
 RECORDED = ("status", "layers", "pretext", "evaluations")  # what a record always has
 STATES = ("finished", "failed")
-MOST = 100_000  # values that a YAML file may hold, aliases written out; a study of 1,000 rows has some 10,000
 DEEPEST = 64
 LARGEST = 10**300
 
@@ -61,13 +60,16 @@ def _number(value: Any) -> bool:
     return value is None or isinstance(value, float)
 
 
-def overgrown(value: Any) -> bool:
-    """Whether a value has more parts, or lies deeper, than any file of ours; aliases may stand for millions of them."""
+def overgrown(value: Any, length: int) -> bool:
+    """Whether a value has more parts than YAML of so many characters can write out, or lies too deep.
+
+    Aliases may make a few lines stand for millions of parts; without them, each part takes a character at least.
+    """
     waiting, seen = [(value, 0)], 0
     while waiting:
         part, depth = waiting.pop()
         seen += 1
-        if seen > MOST or depth > DEEPEST:
+        if seen > length + 1 or depth > DEEPEST:
             return True
         if isinstance(part, Mapping):
             waiting += [(inner, depth + 1) for pair in part.items() for inner in pair]

@@ -141,8 +141,8 @@ def read_json(path: Path) -> Any:
 def read_yaml(path: Path) -> Any:
     """Raises UserError when the file is not YAML."""
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if overgrown(value):
+        value = yaml.safe_load(text := path.read_text(encoding="utf-8"))
+        if overgrown(value, len(text)):
             raise UserError(
                 f"{path} is too large, too deep or refers to itself", "Write it without such aliases (*name)."
             )

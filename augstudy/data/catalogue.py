@@ -132,12 +132,12 @@ def fetch_image(image: NamedImage) -> Path:
         content = download(image.url)
         if (found := hashlib.sha256(content).hexdigest()) != image.sha256:
             raise OSError(f"what came has sha256 {found}, not {image.sha256}")
-        with replacing(target) as temporary:
-            temporary.write_bytes(content)
     except OSError as error:
         what = f"image {image.name!r} cannot be had: {image.url} ({one_line(error)})"
         fix = f"Save that file as {target}, or give the path of an image as its name, or set a fallback."
         raise Unobtainable(what, fix) from None
+    with replacing(target) as temporary:  # a full disk is no reason to look at another image
+        temporary.write_bytes(content)
     return target
 
 

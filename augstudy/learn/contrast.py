@@ -25,7 +25,11 @@ class Tower(nn.Module):
         self.encoder, self.head = encoder, head
 
     def forward(self, x: Tensor) -> Tensor:  # (B, 3, h, w) -> (B, D)
-        return normalize(self.head(self.encoder.embed(x)), dim=1)
+        return self.project(self.encoder.embed(x))
+
+    def project(self, features: Tensor) -> Tensor:
+        """(B, width) -> (B, D), unit vectors."""
+        return normalize(self.head(features), dim=1)
 
 
 def paired(first: Tensor, second: Tensor, temperature: float) -> Tensor:

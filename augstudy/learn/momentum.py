@@ -13,6 +13,8 @@ __all__ = ["follow", "rising"]
 def follow(teacher: nn.Module, student: nn.Module, ema: float) -> None:
     """The teacher's weights and batch norm statistics move towards the student's; counters are the student's.
 
+    What a teacher in training mode sees moves its statistics besides, and most of the way.
+
     Args:
         ema: what share of the teacher stays as it is; 0 makes it a copy of the student.
     """

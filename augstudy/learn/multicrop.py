@@ -8,14 +8,16 @@ from torch import Tensor
 
 __all__ = ["passes"]
 
+Layer = Callable[[Tensor], Tensor]
 
-def passes(network: Callable[[Tensor], Tensor], views: list[Tensor]) -> list[Tensor]:
-    """Each view's (B, ...) output, in one pass for every run of views of one size: batch norm sees these together.
 
-    Source: Caron et al. (SwAV), NeurIPS 2020, released code.
+def passes(backbone: Layer, views: list[Tensor], head: Layer) -> list[Tensor]:
+    """Each view's (B, D): through the backbone in one pass for each run of views of one size, through the head at once.
+
+    So batch norm of the backbone sees the views of one size together, and that of the head all of them.
+
+    Source: Caron et al. (SwAV), NeurIPS 2020, and (DINO), ICCV 2021, released codes.
     """
-    found: list[Tensor] = []
-    for _, same in groupby(views, lambda view: view.shape[-2:]):
-        group = list(same)
-        found.extend(network(torch.cat(group)).chunk(len(group)))
-    return found
+    groups = [list(same) for _, same in groupby(views, lambda view: view.shape[-2:])]
+    features = torch.cat([backbone(torch.cat(group)) for group in groups])
+    return list(head(features).chunk(len(views)))

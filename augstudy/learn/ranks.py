@@ -90,7 +90,7 @@ def listen(heard: Connection, report: Report, errors: list[Exception]) -> None:
 
 
 def rank(fabric: Fabric, pickled: bytes, threads: int, told: Connection) -> None:
-    """What each process does; errors are the same in all of them, for losses and weights are."""
+    """What each process does. Errors of all are told: losses and weights are the same in all of them, files are not."""
     torch.set_num_threads(threads)
     first = fabric.global_rank == 0
     training: Pretraining = pickle.loads(pickled)
@@ -99,7 +99,7 @@ def rank(fabric: Fabric, pickled: bytes, threads: int, told: Connection) -> None
         training = replace(training, loggers=Loggers(("csv",)), look=None)
 
     def tell(what: str, *words: Any) -> None:
-        if first:
+        if first or what != "step":
             told.send((what, words))
 
     try:

@@ -78,14 +78,18 @@ class Remembered(Modules):
 
     def embed(self, x: Tensor) -> Tensor:
         """(B, 3, h, w) -> (B, dim), unit vectors."""
-        return normalize(self.head(self.encoder.embed(x)), dim=1)
+        return self.project(self.encoder.embed(x))
+
+    def project(self, features: Tensor) -> Tensor:
+        """(B, width) -> (B, dim), unit vectors."""
+        return normalize(self.head(features), dim=1)
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of each view and head against the cluster of the view's crop, averaged.
 
         Of further views none is remembered: clusters are those of the first two.
         """
-        views = passes(self.embed, batch.views)
+        views = passes(self.encoder.embed, batch.views, self.project)
         z = torch.cat(views)  # (V B, dim)
         self.fresh = batch.index, torch.stack(views[: len(self.memory)]).detach()
         losses = [

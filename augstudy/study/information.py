@@ -1,7 +1,7 @@
 """The estimators of mutual information that a study asks for, and what they read: held-out pairs, embedded."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -102,26 +102,20 @@ class Information:
         done = {e["key"] for e in record["evaluations"]}
         return {name: estimator for name, estimator in self.estimators.items() if self.key(name) not in done}
 
-    def missing(self, record: dict[str, Any], run: Run, training: Pretraining) -> list[dict[str, Any]]:
-        """The evaluations that a record lacks, on views that the run's networks were never trained on.
+    def missing(self, record: dict[str, Any], run: Run, training: Pretraining) -> Iterator[dict[str, Any]]:
+        """The evaluations that a record lacks, one by one, on views that the run's networks were never trained on.
 
         Raises:
             UserError: the checkpoint, which holds the heads, is gone, or a feature is not finite.
         """
         wanted = self.lacking(record, run)
         if not wanted:
-            return []
+            return
         try:
             pairs = self.read(training)
-            return [
-                {
-                    "probe": name,
-                    "key": self.key(name),
-                    "probe_data": "held-out pairs",
-                    "metrics": [asdict(m) for m in estimator(pairs)],
-                }
-                for name, estimator in wanted.items()
-            ]
+            for name, estimator in wanted.items():
+                metrics = [asdict(m) for m in estimator(pairs)]
+                yield {"probe": name, "key": self.key(name), "probe_data": "held-out pairs", "metrics": metrics}
         except UserError as error:
             raise error.at(f"row {run.row!r}: mi") from None
 

@@ -1,6 +1,6 @@
 """What is measured of every finished encoder, and which of it a record still lacks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -73,22 +73,20 @@ class Measurement:
 
     def missing(
         self, record: dict[str, Any], folder: RunFolder, data: Labelled, device: torch.device, teacher: Lender = None
-    ) -> list[dict[str, Any]]:
-        """The evaluations that a record lacks, measured on the run's encoder; `teacher` loads who taught it."""
+    ) -> Iterator[dict[str, Any]]:
+        """The evaluations that a record lacks, one by one, of the run's encoder; `teacher` loads who taught it."""
         wanted = self.lacking(record, data)
         if not wanted:
-            return []
-        found = self.by(wanted, load_encoder(folder), data, device, folder.features, load_head(folder), teacher)
-        return [
-            {
+            return
+        encoder, head = load_encoder(folder), load_head(folder)
+        for name, metrics in self.by(wanted, encoder, data, device, folder.features, head, teacher):
+            yield {
                 "probe": name,
                 "protocol": self.probes[name].protocol,
                 "key": self.key(name, data),
                 "probe_data": data.label,
                 "metrics": [asdict(m) for m in metrics],
             }
-            for name, metrics in found.items()
-        ]
 
     def by(
         self,
@@ -99,16 +97,15 @@ class Measurement:
         features: Path | None,
         head: nn.Linear | None = None,
         teacher: Lender = None,
-    ) -> dict[str, list[Metric]]:
-        """What these probes find; features are read once, for all that need no more, and kept in a folder if given."""
-        found, read = {}, None
+    ) -> Iterator[tuple[str, list[Metric]]]:
+        """What each of these finds; features are read once for all that need no more, and kept in a folder if given."""
+        read = None
         for name, probe in probes.items():
             if isinstance(probe, FeatureProbe):
                 read = read or self.extraction(encoder, data, device, features)
-                found[name] = probe(*read)
+                yield name, probe(*read)
             elif isinstance(probe, EncoderProbe):
-                found[name] = probe(Subject(encoder, data, self.extraction, device, head, teacher))
-        return found
+                yield name, probe(Subject(encoder, data, self.extraction, device, head, teacher))
 
     def main(self, record: dict[str, Any], data: Labelled) -> dict[str, Any] | None:
         """What the study's first probe found; a record may hold those of other probes and settings besides."""

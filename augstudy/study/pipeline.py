@@ -14,13 +14,13 @@ from augstudy.core import registry
 from augstudy.core.build import build, check_choice
 from augstudy.core.errors import Diverged, Unprobable
 from augstudy.core.lock import holding
-from augstudy.core.records import read_record, write_record
+from augstudy.core.records import extend_record, read_record, write_record
 from augstudy.core.stop import Stopped
 from augstudy.core.store import RunFolder, StudyFolder, sweep, write_yaml
 from augstudy.data.corpus import Source
 from augstudy.data.datasets.base import Labelled
 from augstudy.data.device import DEVICES, device_for
-from augstudy.data.images import ImageUsed, load_image
+from augstudy.data.images import load_image
 from augstudy.evaluate.monitor import Monitor, Watch
 from augstudy.learn.checkpoint import past
 from augstudy.learn.classifier import Classifier, untrained
@@ -37,7 +37,7 @@ from augstudy.study.measurement import Measurement
 from augstudy.study.pictures import Pictures, Subject
 from augstudy.study.plan import Study, expand
 from augstudy.study.progress import Reporter, Told
-from augstudy.study.regimes import Image
+from augstudy.study.provenance import continued
 from augstudy.study.resources import Resources
 from augstudy.study.stock import Planned, Stock, lender, waits
 from augstudy.study.trial import check_reach, try_networks, try_teacher
@@ -92,7 +92,7 @@ class Laboratory:
                 if self.information.covers(run) and run.data == "full":
                     there = self.source(self.stock.plan(run)).held_out(self.information.pairs)
                     self.information.check_run(run, len(there))
-        for used in self.images.values():
+        for used in self.stock.images.values():
             load_image(used.path)
 
     @cached_property
@@ -100,11 +100,6 @@ class Laboratory:
         """Device and precision, also in a job of Slurm, whose variables may tell of other tasks than ours."""
         environment = LightningEnvironment()
         return Fabric(accelerator=self.device, devices=1, precision=self.study.precision, plugins=[environment])
-
-    @property
-    def images(self) -> dict[Image, ImageUsed]:
-        """Images found for the study's rows."""
-        return self.stock.images
 
     @property
     def labelled(self) -> Labelled:
@@ -188,7 +183,7 @@ class Laboratory:
         """
         left = left_out(self.planned, self.labelled)
         looked = [*self.measurement.doubts(self.labelled), *torch_versions(self.folder, self.planned)] if look else []
-        return [*substitutions(self.images.values(), self.labelled), *left, *looked]
+        return [*substitutions(self.stock.images.values(), self.labelled), *left, *looked]
 
     def run_one(self, plan: Planned, reporter: Told) -> dict[str, Any]:
         """Train the encoder unless that is done, then every probe and picture that is not; returns the record."""
@@ -197,7 +192,8 @@ class Laboratory:
         if record["status"] == "finished":
             teacher, device = self.teacher(plan), self.fabric.device
             try:
-                record["evaluations"] += self.measurement.missing(record, folder, self.labelled, device, teacher)
+                found = self.measurement.missing(record, folder, self.labelled, device, teacher)
+                extend_record(folder.record, record, found)
             except Unprobable as error:
                 record |= {"status": "failed", "reason": error.what}
             write_record(folder.record, record)
@@ -206,14 +202,14 @@ class Laboratory:
                 subject = Subject(plan, folder, self.source(plan), self.labelled, self.measurement.extraction, device)
                 self.pictures.make(owed, subject)
             if self.information.lacking(record, plan.run):
-                record["evaluations"] += self.information.missing(record, plan.run, self.training(plan))
-                write_record(folder.record, record)
+                told = self.information.missing(record, plan.run, self.training(plan))
+                extend_record(folder.record, record, told)
         return dict(record)
 
     def _train(self, plan: Planned, folder: RunFolder, reporter: Told) -> dict[str, Any]:
-        facts = run_facts(plan, self.study, self.labelled, self.measurement, self.fabric.device)
-        behind = past(folder)
-        write_yaml(folder.provenance, facts)
+        behind, device = past(folder), self.fabric.device
+        facts = run_facts(plan, self.study, self.labelled, self.measurement, device)
+        write_yaml(folder.provenance, facts := continued(facts, folder.provenance, behind.epochs))
         start = time.perf_counter() - behind.seconds
         run, training = plan.run, self.training(plan)
         record: dict[str, Any] = {"hash": plan.key, "method": run.method_name, "status": "finished", "reason": None}
@@ -295,6 +291,6 @@ class Laboratory:
 
     def index(self) -> dict[str, Any]:
         """`study.yaml`: what table and figures need to know besides the records."""
-        facts = study_facts(self.study, self.planned, list(self.images.values()), self.labelled, self.measurement)
+        facts = study_facts(self.study, self.planned, list(self.stock.images.values()), self.labelled, self.measurement)
         informed = self.information.told(facts["runs"], self.runs)
         return facts | informed | {"command": self.folder.made_by(self.study.command)}

@@ -101,7 +101,8 @@ def plans(laboratory: Laboratory) -> list[tuple[str, str]]:
 
 def caption(laboratory: Laboratory) -> str:
     """Which images were really used, and whose they are, and how to read the words under the pictures."""
-    used = [f"{image.label} ({image.credit})" if image.credit else image.label for image in laboratory.images.values()]
+    images = laboratory.stock.images.values()
+    used = [f"{image.label} ({image.credit})" if image.credit else image.label for image in images]
     words = (
         "Under each picture: its area as a share of the image, its turn (counter-clockwise), whether it is mirrored; "
         "brightness (b), contrast (c) and saturation (s) factors and hue shift (h); then what else was done to it."

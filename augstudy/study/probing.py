@@ -87,4 +87,4 @@ def probe_with(
         settings = {key: value for key, value in node.items() if key != "name"}
         parts[node["name"]] = build(registry.find("evaluate.probes", node["name"]), settings, f"--probe {node['name']}")
     found = Measurement(extraction, parts).by(parts, trunk, data, device, None)
-    return {name: (parts[name], metrics) for name, metrics in found.items()}
+    return {name: (parts[name], metrics) for name, metrics in found}

@@ -11,10 +11,13 @@ from typing import Any
 
 import torch
 
+from augstudy.core.errors import UserError
+from augstudy.core.store import read_yaml
 from augstudy.data.images import ImageUsed
 
-__all__ = ["image_facts", "plain", "provenance"]
+__all__ = ["continued", "image_facts", "plain", "provenance"]
 
+SITTING = ("date", "commit", "versions", "device", "threads", "precision")  # what `provenance` tells
 PACKAGES = ("augstudy", "torch", "torchvision", "kornia", "lightly", "pytorch-lightning", "numpy", "scikit-learn")
 
 
@@ -28,6 +31,32 @@ def provenance(device: torch.device, precision: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "precision": precision,
     }
+
+
+def continued(facts: dict[str, Any], path: Path, epochs: int) -> dict[str, Any]:
+    """The facts of a run that goes on, with where its first epochs were made.
+
+    Args:
+        facts: for `run.yaml`, of what is made here and now.
+        path: `run.yaml` as the run was left.
+        epochs: that the run has behind it.
+
+    Returns:
+        the facts and, as `before`, those of earlier sittings that differ in more than their date; of a run with no
+        epoch left, the facts as they were.
+    """
+    try:
+        old = read_yaml(path) if epochs and path.exists() else None
+    except UserError:  # damaged, and about to be written anew
+        old = None
+    if not isinstance(old, dict) or "commit" not in old:
+        return facts
+    if epochs >= facts["config"]["method"].get("epochs", 0):
+        return {key: value for key, value in old.items() if key != "stopped"}
+    made = {key: old.get(key) for key in SITTING}
+    other = any(made[key] != facts[key] for key in SITTING if key != "date")
+    before = [*old.get("before", []), *([made] if other else [])]
+    return {**facts, "before": before} if before else facts
 
 
 @cache

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from multiprocessing import Pipe
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,11 +13,13 @@ from lightning_fabric import Fabric
 
 from augstudy.core import registry, rng
 from augstudy.core.errors import Diverged, UserError
+from augstudy.learn import ranks
 from augstudy.learn.backbones.base import fingerprint
 from augstudy.learn.checkpoint import load_checkpoint
 from augstudy.learn.methods.moco import MoCo
 from augstudy.learn.methods.pcl import PCL
 from augstudy.learn.methods.rotnet import RotNet
+from augstudy.learn.pretrain import Pretraining
 from augstudy.learn.ranks import listen, require_devices, together, train_together
 
 TRAINED = [n for n in registry.names("learn.methods") if registry.find("learn.methods", n).trains]
@@ -234,3 +237,21 @@ def test_slurms_count_of_tasks_is_not_that_of_processes(monkeypatch):
     for key, value in {"SLURM_NTASKS": "1", "SLURM_JOB_NAME": "runs", "SLURM_JOB_ID": "7"}.items():
         monkeypatch.setenv(key, value)
     assert together(Fabric(accelerator="cpu", devices=1), 2).world_size == 2
+
+
+def test_what_another_process_alone_comes_upon_is_told_too(training, monkeypatch):
+    """Such as a file that broke after the preflight, which falls to one of them."""
+
+    def broken(self, report):
+        report(1, 2, "")
+        raise UserError("photo.jpg is truncated", "Mend it.")
+
+    monkeypatch.setattr(Pretraining, "trained", broken)
+    monkeypatch.setattr(ranks.distributed, "destroy_process_group", lambda: None)
+    said = []
+    told = SimpleNamespace(send=said.append)
+    fabric = SimpleNamespace(global_rank=1, device=torch.device("cpu"))
+    ranks.rank(fabric, pickle.dumps(training("rotnet")), torch.get_num_threads(), told)
+    assert said == [
+        ("error", ("photo.jpg is truncated", "Mend it."))
+    ]  # and no step, for it is the first that tells them

@@ -243,3 +243,43 @@ def test_an_encoder_whose_features_are_no_numbers_fails_its_run_alone(write, tmp
     assert second["status"] == "finished"
     assert second["evaluations"]
     assert not laboratory.unfinished()
+
+
+def test_a_probe_that_is_stopped_loses_none_before_it(write, tmp_path, monkeypatch):
+    text = HERE + "seeds: [0]\nprobes: [knn, ridge]\n"
+    study = compose(write(text, rows="rows:\n  - {label: one, method: random}\n"))
+    laboratory, called = Laboratory(study, tmp_path / "results"), []
+    first, second = laboratory.measurement.probes.values()
+    monkeypatch.setattr(type(first), "__call__", counted(type(first).__call__, called))
+    usual = type(second).__call__
+    monkeypatch.setattr(type(second), "__call__", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        laboratory.run(Reporter(Console(quiet=True)))
+    (plan,) = laboratory.unfinished()
+    assert [e["probe"] for e in read_record(laboratory.folder.run(plan.key).record)["evaluations"]] == ["knn"]
+    monkeypatch.setattr(type(second), "__call__", usual)
+    laboratory.run(Reporter(Console(quiet=True)))
+    assert called == ["knn"]
+    assert [e["probe"] for e in read_record(laboratory.folder.run(plan.key).record)["evaluations"]] == ["knn", "ridge"]
+
+
+def counted(call, called):
+    def noted(self, *given):
+        called.append("knn")
+        return call(self, *given)
+
+    return noted
+
+
+def stopped(self, *given):
+    raise KeyboardInterrupt
+
+
+def test_galleries_of_an_encoder_that_was_here_before_go_with_it(write, tmp_path):
+    laboratory = Laboratory(compose(write(HERE + "seeds: [0]")), tmp_path)
+    plan = laboratory.planned[0]
+    old = laboratory.folder.run(plan.key).gallery("neighbours")
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"of another encoder")
+    laboratory.run_one(plan, Reporter(Console(quiet=True)))
+    assert not old.exists()

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import URLError
 
 import torch
 from torchvision.datasets import CIFAR10
 
 from augstudy.core.build import check_range
-from augstudy.core.errors import Unobtainable, UserError
+from augstudy.core.errors import Unobtainable, UserError, of_disk
 from augstudy.data.catalogue import cache_folder, data_folder
 from augstudy.data.datasets.base import Decoded, Labelled, Rows, Stored, fingerprint, fit, read_parquet
 
@@ -72,6 +73,10 @@ class Cifar10:
             try:
                 train, test = (CIFAR10(folder, train=train, download=True) for train in (True, False))
             except (OSError, RuntimeError, HTTPException) as error:
+                if (
+                    isinstance(error, OSError) and not isinstance(error, URLError) and of_disk(error)
+                ):  # no reason to look at other data
+                    raise
                 why = " ".join(str(error).split()) or type(error).__name__
                 raise Unobtainable(
                     f"CIFAR-10 is not in {folder} and cannot be downloaded ({why})",

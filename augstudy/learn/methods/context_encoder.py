@@ -77,7 +77,8 @@ class ContextEncoderModules(Modules):
         super().__init__(encoder)
         self.settings, self.seed, self.size = settings, context.seed, context.size
         self.made = self.size // 2 if settings.hole == "centre" else self.size  # side of what the decoder makes
-        if self.size % 4 or settings.overlap > self.size // 8:
+        overlap = settings.overlap if settings.hole == "centre" else 0
+        if self.size % 4 or overlap > self.size // 8:
             what = f"a hole in the middle of {self.size} px leaves no room for an overlap of {settings.overlap} px"
             raise UserError(what, "Set view.size to a larger multiple of 4, or method.overlap to less.")
         self.map = min(LARGEST_MAP, last_side(encoder, self.size))

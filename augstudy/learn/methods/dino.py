@@ -70,6 +70,10 @@ class Network(nn.Module):
         y: Tensor = self.head(self.encoder.embed(x))
         return y
 
+    def each(self, views: list[Tensor]) -> list[Tensor]:
+        """The logits of each view, (B, prototypes)."""
+        return passes(self.encoder.embed, views, self.head)
+
 
 class DINOModules(Modules):
     """Student, teacher, and the centre of the teacher's logits."""
@@ -92,10 +96,10 @@ class DINOModules(Modules):
         self.progress = batch.step / self.steps
         large = self.settings.views
         with torch.no_grad():
-            logits = torch.cat(passes(self.teacher, batch.views[:large]))
+            logits = torch.cat(self.teacher.each(batch.views[:large]))
             self.fresh = gathered(logits).mean(0)
             targets = self.targets(logits).chunk(large)
-        said = [log_softmax(y / self.settings.student_temperature, 1) for y in passes(self.student, batch.views)]
+        said = [log_softmax(y / self.settings.student_temperature, 1) for y in self.student.each(batch.views)]
         losses = [
             -(target * words).sum(1).mean()
             for t, target in enumerate(targets)

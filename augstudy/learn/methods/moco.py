@@ -30,6 +30,9 @@ class MoCoModules(Modules):
     def __init__(self, encoder: Encoder, settings: "MoCo", context: Context) -> None:
         super().__init__(encoder)
         self.settings, self.context = settings, context
+        if 1 < settings.bn_splits > min(settings.batch_size, context.count) // 2:
+            what = f"bn_splits {settings.bn_splits} leaves batch norm less than 2 of {context.count} crops a part"
+            raise UserError(what, "Set method.bn_splits to less, or corpus.count to more.")
         width = encoder.width()
         if settings.mlp:
             head: nn.Module = MoCoProjectionHead(

@@ -86,8 +86,9 @@ class SelaModules(Modules):
 class Sela(Method):
     """Cross-entropy on labels that maximise the likelihood under the constraint that all are equally frequent.
 
-    Labels are made before the epochs in which the published times fall, (E + 1.01) (j / (n - 1))^2 for n optimisations
-    in E epochs; those of one epoch are one. Every head labels all crops by itself, so each trains on labels of its own.
+    Labels are made at the first beginning of an epoch after each published time, (E + 1.01) (j / (n - 1))^2 for n
+    optimisations in E epochs; those of one epoch are one. Every head labels all crops by itself, so each trains on
+    labels of its own.
 
     Args:
         clusters: K of each head.
@@ -126,7 +127,7 @@ class Sela(Method):
         check_range("sharpness", self.sharpness, 1e-3, 1e3)
         check_range("optimisations", self.optimisations, 1)
         check_range("tolerance", self.tolerance, 1e-12, 1)
-        check_range("rounds", self.rounds, 1)
+        check_range("rounds", self.rounds, 2)  # the second is the first whose error is known
         for width in self.hidden:
             check_range("hidden", width, 1)
         check_range("dropout", self.dropout, 0, 1)

@@ -87,7 +87,7 @@ class SelaV2(Method):
         check_settings(self)
         check_range("epsilon", self.epsilon, 1e-3, 10)
         check_range("tolerance", self.tolerance, 1e-12, 1)
-        check_range("rounds", self.rounds, 1)
+        check_range("rounds", self.rounds, 2)  # the second is the first whose error is known
 
     def passes(self) -> int:
         return min(1, self.epochs)  # before the first epoch; later ones label what steps have remembered

@@ -43,7 +43,9 @@ class SimCLRModules(Modules):
     def _embedded(self, views: list[Tensor]) -> list[Tensor]:
         if len(self.towers) == 2:
             return [tower(view) for tower, view in zip(self.towers, views, strict=True)]
-        return passes(self.towers[0], views)  # batch norm sees all views, as published
+        tower = self.towers[0]
+        assert isinstance(tower, Tower)
+        return passes(tower.encoder.embed, views, tower.project)  # batch norm sees all views, as published
 
     def loss(self, batch: Batch) -> Tensor:
         return cross_entropy(*self._task(*self._embedded(batch.views)))

@@ -17,6 +17,8 @@ from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modu
 
 __all__ = ["SimMIM"]
 
+SPARED = ("cls_token", "pos_embed")  # what the released code lets not decay, besides vectors
+
 
 class SimMIMModules(Modules):
     """The encoder, the token that stands for a hidden patch, and the linear layer to pixels."""
@@ -133,4 +135,5 @@ class SimMIM(Method):
         return SimMIMModules(encoder, self, context)
 
     def optimizers(self, modules: Modules) -> dict[str, torch.optim.Optimizer]:
-        return {"loss": spared(self, modules.groups()["loss"])}
+        free = [p for name, p in modules.named_parameters() if p.ndim <= 1 or name.endswith(SPARED)]
+        return {"loss": spared(self, modules.groups()["loss"], free)}

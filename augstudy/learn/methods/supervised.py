@@ -24,7 +24,7 @@ class SupervisedModules(Modules):
 
     def loss(self, batch: Batch) -> Tensor:
         assert batch.labels is not None
-        logits = passes(lambda x: self.head(self.encoder.embed(x)), batch.views)
+        logits = passes(self.encoder.embed, batch.views, self.head)
         return torch.stack([cross_entropy(view, batch.labels) for view in logits]).mean()
 
     def classifier(self) -> nn.Linear:

@@ -41,14 +41,18 @@ class SwAVModules(Modules):
 
     def embed(self, x: Tensor) -> Tensor:
         """(B, 3, h, w) -> (B, dim), unit vectors."""
-        return normalize(self.head(self.encoder.embed(x)), dim=1)
+        return self.project(self.encoder.embed(x))
+
+    def project(self, features: Tensor) -> Tensor:
+        """(B, width) -> (B, dim), unit vectors."""
+        return normalize(self.head(features), dim=1)
 
     def before_epoch(self, epoch: int, source: Source) -> None:
         self.epoch, self.known = epoch, int(self.pushed.item())
 
     def loss(self, batch: Batch) -> Tensor:
         """-sum(code of one of the first two views x log p of another), averaged over both and all others."""
-        z, s = passes(self.embed, batch.views), self.settings
+        z, s = passes(self.encoder.embed, batch.views, self.project), self.settings
         prototypes = self.prototypes.detach() if self.epoch < s.frozen else self.prototypes
         scores = [view @ prototypes.T for view in z]  # (B, K) each
         log_p = [log_softmax(view.float() / s.temperature, 1) for view in scores]

@@ -1,5 +1,7 @@
 """One self-contained HTML page of a study, or of several side by side: no network, no framework, no build step."""
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -8,12 +10,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from augstudy.core.errors import UserError
-from augstudy.core.store import write_text
+from augstudy.core.store import StudyFolder, digest, write_text
 from augstudy.show.base import Results
 from augstudy.show.claim_table import HOW
 from augstudy.show.report.facts import told
 
-__all__ = ["compare", "write"]
+__all__ = ["compare", "is_drawn", "write"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+HEAD = 4096  # characters in which a page has said what it was drawn from
 
 
 def write(results: Results, path: Path | None = None) -> Path:
@@ -23,8 +28,17 @@ def write(results: Results, path: Path | None = None) -> Path:
         path: where it goes; report.html in the study's folder unless told.
     """
     path = path or results.folder.report
-    write_text(path, _environment().get_template("study.html").render(study=told(results)))
+    page = _environment().get_template("study.html")
+    write_text(path, page.render(study=told(results), drawn_from=digest(results.folder.told())))
     return path
+
+
+def is_drawn(folder: StudyFolder) -> bool:
+    """Whether a study's report, which is written last, was drawn from what study.yaml says now."""
+    if not folder.report.exists():
+        return False
+    with folder.report.open(encoding="utf-8", errors="replace") as file:
+        return f'content="{digest(folder.told())}"' in file.read(HEAD)
 
 
 def compare(studies: Sequence[Results], path: Path) -> Path:
@@ -60,15 +74,20 @@ def _matched(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @cache
 def _environment() -> Environment:
-    """Templates of this folder; every value is escaped, and a value that is not there is an error."""
+    """Templates of this folder; every value is escaped, and a value that is not there is an error.
+
+    SCRIPT is the one script that a browser may run.
+    """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"HOW": HOW}
+    script = environment.get_template("page.js").render()
+    name = f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+    environment.globals |= {"HOW": HOW, "SCRIPT": name}
     environment.filters["duration"] = _duration
     return environment
 

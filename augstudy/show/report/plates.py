@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from augstudy.core.errors import UserError
 from augstudy.show.base import Results
 from augstudy.show.style import around
 
@@ -93,8 +94,15 @@ def _cropped(text: str, cut: tuple[float, float]) -> tuple[str, int, int]:
 
 def _packed(name: str, caption: str, path: Path, cut: tuple[float, float], gallery: bool) -> Plate:
     """A PNG (200 dots an inch) without its top and foot; packed anew as WebP if it is large."""
-    with Image.open(path) as image:
-        whole = image.convert("RGB")
+    try:
+        with Image.open(path, formats=("PNG",)) as image:  # whatever else a stranger gives that name is not opened
+            whole = image.convert("RGB")
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.filename:
+            raise
+        why = " ".join(str(error).split())
+        what = f"{path} is no PNG that can be read ({why})"
+        raise UserError(what, "Delete it; augstudy figures draws it again where it is of this study.") from None
     top, foot = (round(200 * inches) for inches in cut)
     picture = whole.crop((0, top, whole.width, whole.height - foot))
     shown = (round(picture.width * 96 / 200), round(picture.height * 96 / 200))

@@ -1,6 +1,7 @@
 """What launchers share: packages that only some of them need, how many runs at a time, threads, and word of runs."""
 
 import importlib
+import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +11,10 @@ from typing import Any
 import torch
 
 from augstudy.core.errors import UserError
+from augstudy.study.pipeline import Laboratory
+from augstudy.study.stock import Planned
 
-__all__ = ["Relay", "imported", "limit", "threads"]
+__all__ = ["Relay", "imported", "limit", "planned", "threads"]
 
 OFTEN = 0.5  # s between two steps that are told of
 
@@ -32,6 +35,16 @@ def limit(jobs: int | None) -> int | None:
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs is {jobs}", "Give the number of runs to make at a time, 1 or more.")
     return jobs
+
+
+def planned(laboratory: Laboratory, key: str) -> Planned:
+    """The run of this hash. Raises UserError on a machine that would make others of the same study."""
+    for plan in laboratory.planned:
+        if plan.key == key:
+            return plan
+    what = f"{platform.node()} finds other images or data for {laboratory.study.name} than where it was planned"
+    fix = "Let all machines see the same AUGSTUDY_DATA, AUGSTUDY_CACHE and files, and change none while a study runs."
+    raise UserError(f"{what}, so it knows no run {key}", fix)
 
 
 @contextmanager

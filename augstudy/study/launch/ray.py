@@ -9,7 +9,7 @@ from typing import Any
 
 from augstudy.core.errors import UserError, on_disk
 from augstudy.study import pipeline
-from augstudy.study.launch.base import Relay, imported, limit, threads
+from augstudy.study.launch.base import Relay, imported, limit, planned, threads
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.plan import Study
 from augstudy.study.progress import Reporter
@@ -182,8 +182,7 @@ def work(launch: str, study: Study, results: Path, cpus: int, told: Any, key: st
             READY[launch] = Laboratory(study, results)
         with threads(cpus):
             laboratory = READY[launch]
-            plan = next(plan for plan in laboratory.planned if plan.key == key)
-            return laboratory.attempt(plan, Relay(lambda *said: told.put((key, *said))))
+            return laboratory.attempt(planned(laboratory, key), Relay(lambda *said: told.put((key, *said))))
     except (UserError, OSError) as caught:
         error = caught if isinstance(caught, UserError) else on_disk(caught)
         return error.what, error.fix

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from augstudy.core.errors import UserError
 from augstudy.core.records import read_record
-from augstudy.study.launch.base import imported, limit, threads
+from augstudy.study.launch.base import imported, limit, planned, threads
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.plan import Study
 from augstudy.study.progress import Reporter
@@ -21,6 +21,7 @@ from augstudy.study.stock import Planned
 __all__ = ["Slurm"]
 
 LOOK = 10.0  # s between two looks at the results folder
+LONGEST = 1000  # tasks of an array, whose numbers Slurm lets go up to 1000 unless configured (MaxArraySize)
 WARNING = 120  # s before the end of its time that a task is warned
 
 
@@ -127,11 +128,15 @@ def logs(laboratory: Laboratory) -> Path:
 
 
 def waves(plans: list[Planned]) -> list[list[Planned]]:
-    """Runs by how many of these they depend on: the first learn from none, and each wave from those before it."""
+    """Runs by how many of these they depend on, the first of none: each wave learns from those before it.
+
+    What would be too long for an array is several.
+    """
     keys, found = {plan.key for plan in plans}, defaultdict[int, list[Planned]](list)
     for plan in plans:
         found[len(keys.intersection(plan.lineage))].append(plan)
-    return [found[depth] for depth in sorted(found)]
+    waves = [found[depth] for depth in sorted(found)]
+    return [wave[start : start + LONGEST] for wave in waves for start in range(0, len(wave), LONGEST)]
 
 
 def watch(jobs: dict[str, Any], plans: list[Planned], laboratory: Laboratory, reporter: Reporter) -> None:
@@ -192,7 +197,7 @@ class Task:
         if self.again:
             reporter.note(f"put back in the queue {self.again} times; it goes on after the last finished epoch")
         laboratory = Laboratory(self.study, self.results)
-        needed = next(plan for plan in laboratory.planned if plan.key == self.key).lineage
+        needed = planned(laboratory, self.key).lineage
         with threads(self.cpus):
             laboratory.work(reporter, [plan for plan in laboratory.planned if plan.key in needed])
 

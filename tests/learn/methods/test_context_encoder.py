@@ -148,3 +148,9 @@ def test_a_size_that_does_not_double_says_what_to_do(run_of):
 def test_an_overlap_that_fills_the_hole_is_refused(run_of):
     with pytest.raises(UserError, match="no room for an overlap of 3 px"):
         made_of(run_of, overlap=3)
+
+
+def test_holes_anywhere_need_no_room_for_an_overlap(run_of):
+    made_of(run_of, hole="blocks", overlap=4)
+    with pytest.raises(UserError, match="no room for an overlap of 4 px"):
+        made_of(run_of, hole="centre", overlap=4)

@@ -123,6 +123,8 @@ def test_a_moco_setting_out_of_range_is_named(wrong):
         (DeepClusterV2, {"seeding": "best"}),
         (Sela, {"clusters": 1}),
         (Sela, {"heads": 0}),
+        (Sela, {"rounds": 1}),
+        (SelaV2, {"rounds": 1}),
         (Sela, {"sharpness": 0.0}),
         (Sela, {"optimisations": 0}),
         (SelaV2, {"prototypes": ()}),

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from augstudy.core.errors import UserError
 from augstudy.learn.methods.base import Batch, Context
 from augstudy.learn.methods.moco import MoCo
 from augstudy.learn.momentum import follow
@@ -214,3 +215,10 @@ def test_a_queue_larger_than_the_corpus_is_told(training, queue, warned):
     found = {d.metric: d.value for d in pretraining._judge(modules)}
     assert ("own old keys among a crop's negatives" in found) == warned
     assert not warned or found["own old keys among a crop's negatives"] == 2
+
+
+def test_parts_of_less_than_two_crops_are_refused(run_of):
+    encoder = run_of("moco").backbone.encoder()
+    with pytest.raises(UserError, match="bn_splits 8 leaves batch norm less than 2 of 10 crops a part"):
+        MoCo(bn_splits=8).modules(encoder, Context(0, 16, 10))
+    MoCo(bn_splits=5).modules(encoder, Context(0, 16, 10))

@@ -95,3 +95,16 @@ def test_pictures_show_what_was_seen_as_it_was(modules):
 def test_units_that_do_not_fit_are_told(mask_size):
     with pytest.raises(UserError, match=f"mask_size {mask_size} is no multiple"):
         SimMIM(mask_size=mask_size).modules(BACKBONE.encoder(), Context(0, 32, 64))
+
+
+def test_vectors_class_token_and_places_do_not_decay(run_of):
+    run = run_of("simmim")
+    modules = run.method.modules(run.backbone.encoder(), Context(0, run.view.size, 48))
+    (optimizer,) = run.method.optimizers(modules).values()
+    names = {id(p): name for name, p in modules.named_parameters()}
+    free = {names[id(p)] for g in optimizer.param_groups if g["weight_decay"] == 0 for p in g["params"]}
+    rest = {names[id(p)] for g in optimizer.param_groups if g["weight_decay"] > 0 for p in g["params"]}
+    tables = {name for name in free if dict(modules.named_parameters())[name].ndim > 1}
+    assert {name.rpartition(".")[2] for name in tables} == {"cls_token", "pos_embed"}
+    assert free | rest == set(names.values())
+    assert all(dict(modules.named_parameters())[name].ndim > 1 for name in rest)

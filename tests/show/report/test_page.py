@@ -1,5 +1,7 @@
 """Laws of the report: everything is on one page, escaped, and equal for equal results."""
 
+import base64
+import hashlib
 import html
 import re
 from html.parser import HTMLParser
@@ -7,11 +9,11 @@ from html.parser import HTMLParser
 import pytest
 
 from augstudy.core.errors import UserError
-from augstudy.core.store import StudyFolder, write_yaml
+from augstudy.core.store import StudyFolder, read_yaml, write_yaml
 from augstudy.show.base import load
 from augstudy.show.figures.base import draw
 from augstudy.show.report.facts import told
-from augstudy.show.report.page import compare, write
+from augstudy.show.report.page import compare, is_drawn, write
 from augstudy.show.report.plates import plates
 from augstudy.show.table import summary
 
@@ -213,3 +215,36 @@ def test_more_probes_and_metrics_are_shown_as_they_come(make):
     write_yaml(folder.index, index)
     text = words(write(load(folder)))
     assert "mutual <information>: top-1 accuracy (%)" in text
+
+
+def test_a_page_says_what_it_was_drawn_from(reported):
+    assert is_drawn(reported.folder)
+    index = read_yaml(reported.folder.index)
+    write_yaml(reported.folder.index, index | {"command": "augstudy run elsewhere.yaml"})
+    assert is_drawn(reported.folder)
+    write_yaml(reported.folder.index, index | {"title": "Another"})
+    assert not is_drawn(reported.folder)
+    reported.folder.report.unlink()
+    assert not is_drawn(reported.folder)
+    write_yaml(reported.folder.index, index)
+    write(load(reported.folder))
+    assert is_drawn(reported.folder)
+
+
+def test_no_script_may_run_but_the_pages_own(reported):
+    text = reported.folder.report.read_text(encoding="utf-8")
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    name = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    [policy] = [m["content"] for m in Page(text)["meta"] if m.get("http-equiv") == "Content-Security-Policy"]
+    assert re.search(r"script-src ([^;]*)", policy)[1] == f"'sha256-{name}'"
+
+
+@pytest.mark.parametrize(
+    "content", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"", b"\x89PNG\r\n\x1a\n\x00"]
+)
+def test_a_figure_that_is_no_png_is_an_error_and_nothing_else_is_opened(reported, content):
+    path = reported.folder.figures / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.png is no PNG that can be read"):
+        plates(reported)
+    path.unlink()

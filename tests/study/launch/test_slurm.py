@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -259,3 +260,11 @@ def test_a_task_that_ended_before_its_run_did_ends_the_waiting_when_the_others_a
     assert "2 tasks are submitted as local job 12" in submitted
     assert "task 12_1 ended before its run did" in lost
     assert made.startswith("[1/2] random, seed 0: ")
+
+
+def test_an_array_is_no_longer_than_slurm_lets_it_be(monkeypatch):
+    monkeypatch.setattr(slurm, "LONGEST", 3)
+    teachers = [SimpleNamespace(key=f"t{i}", lineage=(f"t{i}",)) for i in range(4)]
+    students = [SimpleNamespace(key=f"s{i}", lineage=(f"t{i}", f"s{i}")) for i in range(4)]
+    found = slurm.waves([plan for pair in zip(students, teachers, strict=True) for plan in pair])
+    assert [[plan.key for plan in wave] for wave in found] == [["t0", "t1", "t2"], ["t3"], ["s0", "s1", "s2"], ["s3"]]
