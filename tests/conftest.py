@@ -30,6 +30,12 @@ SMALL = ["corpus.count=48", "method.batch_size=16", "backbone.width=0.125"]
 CLASSES = 3
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests of a card are skipped where there is none, whatever marks were asked for."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     """What a test draws without a generator of its own is the same in every run, whatever came before it."""

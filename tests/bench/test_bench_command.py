@@ -18,7 +18,6 @@ from augstudy.data.corpus import Corpus, Recipe
 CPU = torch.device("cpu")
 ALWAYS = {"bench", "size", "device", "ours_per_s", "reference", "reference_per_s", "ratio"}
 OWN = {"crops": {"quality", "psnr_db", "reference_psnr_db"}, "views": {"kornia_per_s", "torchvision_per_s"}}
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -111,7 +110,6 @@ def test_an_unknown_bench_is_two_lines(monkeypatch, capsys):
     assert "Did you mean 'crops'?" in capsys.readouterr().err
 
 
-@needs_cuda
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", ["crops", "views"])
 def test_lines_from_a_card_name_it(call, name):

@@ -55,7 +55,6 @@ def test_on_a_card_moco_is_timed_with_a_resnet18_at_224_px(picture):
     assert made.backbone.encoder().torchvision() == "resnet18"
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.gpu
 def test_augmentation_takes_less_than_15_per_cent_of_a_resnet18_step(picture_file):
     settings = Settings(device="cuda", image=str(picture_file))

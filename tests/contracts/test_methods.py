@@ -205,7 +205,6 @@ def test_a_step_asks_the_device_for_no_number(name, optimizer, training):
         pretraining._step(batch, modules, optimizers)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", TRAINED)
 def test_steps_on_a_card_never_wait_for_it(name, training):

@@ -5,15 +5,12 @@ import torch
 
 from augstudy.core.transfer import sent
 
-CARD = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-
 
 def test_what_is_there_already_is_not_copied():
     x = torch.arange(5)
     assert sent(x, torch.device("cpu")) is x
 
 
-@CARD
 @pytest.mark.gpu
 @pytest.mark.parametrize("size", [1, 100, 10_000_000])
 def test_what_is_sent_arrives_and_nobody_waits(size):

@@ -288,7 +288,6 @@ def test_views_of_whole_images_do_not_depend_on_their_batch(split):
     assert torch.equal(together, VIEW(Pyramid(split.pixels[whole.order[index]]), draws))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.gpu
 @pytest.mark.parametrize("kind", ["one image", "a split", "whole"])
 def test_making_crops_and_views_never_waits_for_the_card(kind, split):

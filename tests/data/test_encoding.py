@@ -51,7 +51,6 @@ def test_what_cannot_be_is_refused(settings):
         Encoding(**settings)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.gpu
 def test_a_cards_jpegs_show_what_those_of_the_cpu_show(crops):
     ours, theirs = (Encoding("jpeg", 95).encode(x) for x in (crops.cuda(), crops))

@@ -65,7 +65,7 @@ OWN = {
         "method.frozen=1", "method.epsilon=0.02", "view.crops=2x100%", *JITTER, *ADAMW,
     ],
     "simclr": ["method.epochs=10", "method.temperature=0.2", "method.dim=64", "method.hidden=128", *ADAMW],
-    "simmim": ["method.epochs=8", *ADAMW],
+    "simmim": ["method.epochs=24", *ADAMW],
     "supervised": ["method.epochs=20", "method.batch_size=16", *ADAMW],
 }  # fmt: skip
 
@@ -254,7 +254,7 @@ def test_mae_learns(trained):
 
 
 def test_simmim_learns(trained):
-    """Better than the mean colour of what is seen by a fifth."""
+    """Better than the mean colour of what is seen by a fifth. Measured: 0.74 of its error, after 8 epochs 0.90."""
     found = trained("simmim")[1]["reconstruction error"]
     assert found.value < 0.8 * found.chance
 
