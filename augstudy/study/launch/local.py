@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -105,14 +105,15 @@ def work(study: Study, results: Path, threads: int, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of them; the first one ends the others
     heed()
     torch.set_num_threads(threads)
-    try:
-        Laboratory(study, results).work(Relay(lambda *said: pipe.send(said)))
-        pipe.send(("done", ()))
-    except (BrokenPipeError, Stopped):
-        return  # nobody listens any more: the study was stopped
-    except (UserError, OSError) as caught:
-        error = caught if isinstance(caught, UserError) else on_disk(caught)
-        pipe.send(("error", (error.what, error.fix)))
+    with suppress(BrokenPipeError, Stopped):  # nobody listens any more: the study was stopped
+        try:
+            Laboratory(study, results).work(Relay(lambda *said: pipe.send(said)))
+            pipe.send(("done", ()))
+        except BrokenPipeError:
+            raise
+        except (UserError, OSError) as caught:
+            error = caught if isinstance(caught, UserError) else on_disk(caught)
+            pipe.send(("error", (error.what, error.fix)))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import io
 import threading
 import time
 from multiprocessing import Pipe
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -14,8 +15,10 @@ from typer.testing import CliRunner
 
 from augstudy import cli
 from augstudy.core.errors import UserError
+from augstudy.core.stop import Stopped
 from augstudy.study import pipeline
 from augstudy.study.compose import compose
+from augstudy.study.launch import local
 from augstudy.study.launch.local import Local
 from augstudy.study.pipeline import Laboratory
 from augstudy.study.progress import Reporter
@@ -116,6 +119,21 @@ def test_an_error_in_a_process_is_the_studys(listening):
     with pytest.raises(UserError, match="no record") as caught:
         listening([("error", ("no record", "Delete it."))], [])
     assert caught.value.fix == "Delete it."
+
+
+@pytest.mark.parametrize("end", [Stopped(15), BrokenPipeError(32, "nobody listens")])
+def test_a_process_that_is_ended_while_it_tells_of_an_error_ends_quietly(monkeypatch, tmp_path, end):
+    def made(*given):
+        raise UserError("photo.jpg is truncated", "Mend it.")
+
+    def send(said):
+        assert said == ("error", ("photo.jpg is truncated", "Mend it."))
+        raise end
+
+    monkeypatch.setattr(local, "Laboratory", made)
+    monkeypatch.setattr(local, "heed", lambda: None)
+    monkeypatch.setattr(local.signal, "signal", lambda *given: None)
+    local.work(None, tmp_path, torch.get_num_threads(), SimpleNamespace(send=send))
 
 
 def test_when_all_processes_died_the_study_says_so(listening):
