@@ -136,16 +136,19 @@ def test_context_encoder_learns(trained):
 
 
 def test_moco_learns(trained):
-    """Finds the other view among 1,025 eight times as often as chance, without calling it easy."""
+    """Finds the other view among 1,025 eight times as often as chance, without calling it easy.
+
+    Both together: among the random vectors that a queue begins with an untrained network finds every one.
+    """
     _, found, _ = trained("moco")
     assert found["top-1 of the positive"].value > 8 * found["top-1 of the positive"].chance
     assert found["task too easy"].value == 0
 
 
 def test_simclr_learns(trained):
-    """Finds the other view of a held-out crop among 1,023 eight times as often as chance."""
+    """Tells the other view of a held-out crop among 1,023 by 0.3 nats (measured: 0.52; untrained 0.05)."""
     _, found, _ = trained("simclr")
-    assert found["top-1 of the positive"].value > 8 * found["top-1 of the positive"].chance
+    assert found["InfoNCE loss"].value < found["InfoNCE loss"].chance - 0.3
 
 
 def test_distillation_learns(trained):
@@ -156,9 +159,9 @@ def test_distillation_learns(trained):
 
 
 def test_nnclr_learns(trained):
-    """Finds the other view of a held-out crop among 512, by a neighbour, four times as often as chance."""
+    """Tells the other view of a held-out crop among 512, by a neighbour, by 0.25 nats (measured: 0.48; untrained 0)."""
     _, found, _ = trained("nnclr")
-    assert found["top-1 of the positive"].value > 4 * found["top-1 of the positive"].chance
+    assert found["InfoNCE loss"].value < found["InfoNCE loss"].chance - 0.25
 
 
 def test_exemplar_learns(trained):
@@ -169,9 +172,9 @@ def test_exemplar_learns(trained):
 
 
 def test_npid_learns(trained):
-    """Finds the other view of a held-out crop among 512 eight times as often as chance."""
+    """Tells the other view of a held-out crop among 512 by 0.3 nats (measured: 0.54; untrained 0.03)."""
     _, found, _ = trained("npid")
-    assert found["top-1 of the positive"].value > 8 * found["top-1 of the positive"].chance
+    assert found["InfoNCE loss"].value < found["InfoNCE loss"].chance - 0.3
 
 
 def test_pcl_learns(trained):
