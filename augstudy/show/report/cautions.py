@@ -19,7 +19,9 @@ COLLAPSED = 0.1
 # DINO without momentum and with centering, where the paper has a collapse, ended at 0.000 to 0.001 nats; trainings of
 # seconds that did not collapse ended at 0.03 and more.
 COLLAPSED_NATS = 0.01
+SAID = "information in what is said"
 HALF = 50.0  # per cent of crops in one cluster
+ALIKE = 25.0  # per cent of pairs of any two crops that share their prototype: then one holds about half of all crops
 CONSTANT = 10.0  # per cent of a layer's features; a few units that are never on are usual behind a ReLU
 CUE = 5.0  # points above chance on pictures that have no up: more than the sampling error of a thousand crops
 
@@ -66,6 +68,9 @@ def _of_run(
     for metric, values in curve.groupby("metric", sort=False)["value"]:
         if not values.map(math.isfinite).all():
             yield "not a number", f"{metric} is not finite in an epoch."
+        if metric == SAID and values.min() < COLLAPSED_NATS <= values.iloc[-1]:
+            epoch = int(curve.loc[values.idxmin(), "epoch"])
+            yield "collapse", f"in epoch {epoch} the network said the same of every picture; it came out of that."
     ends = {entry["metric"]: entry for entry in results.records.get(run["hash"], {}).get("pretext") or []}
     for metric, entry in ends.items():
         value = entry["value"]
@@ -95,8 +100,13 @@ def _named(metric: str, value: float, entry: dict[str, Any], facts: dict[str, An
         healthy = 1 / math.sqrt(dims) if dims else 0.1
         if value < COLLAPSED * healthy:
             yield "collapse", f"the embeddings' standard deviation is {value:.2g}, a healthy one is near {healthy:.2g}."
-    if metric == "information in what is said" and value < COLLAPSED_NATS:
+    if metric == SAID and value < COLLAPSED_NATS:
         yield "collapse", f"the network says the same of every picture ({value:.2g} nats tell them apart)."
+    if metric == "views with the same prototype" and entry["chance"] > ALIKE:
+        yield (
+            "collapse",
+            f"any two pictures share their prototype in {entry['chance']:.0f} % of cases.",
+        )
     if metric == "largest cluster" and value > HALF:
         yield "collapse", f"one cluster holds {value:.0f} % of the crops."
     if metric == "task too easy" and value:

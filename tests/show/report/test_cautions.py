@@ -36,6 +36,8 @@ def warned(tmp_path):
         (entry("std of embeddings", 0.005, 0.0), ["collapse"]),
         (entry("information in what is said", 0.4, 0.0, unit="nats"), []),
         (entry("information in what is said", 0.001, 0.0, unit="nats"), ["collapse"]),
+        (entry("views with the same prototype", 30.0, 11.0, unit="%"), []),
+        (entry("views with the same prototype", 80.0, 73.0, unit="%"), ["collapse"]),
         (entry("largest cluster", 0.7, 0.33, "lower", "%"), []),
         (entry("largest cluster", 97.0, 0.33, "lower", "%"), ["collapse"]),
         (entry("task too easy", 0.0, 0.0, "lower"), []),
@@ -62,6 +64,18 @@ def test_a_diagnostic_at_the_end(warned, found, kinds):
 def test_collapse_is_told_by_the_number_of_dimensions(warned):
     assert warned([entry("std of embeddings", 0.008, 0.0)], dim=4096) == []
     assert warned([entry("std of embeddings", 0.0008, 0.0)], dim=4096) == ["collapse"]
+
+
+@pytest.mark.parametrize(("middle", "kinds"), [("0.001", ["collapse"]), ("0.02", [])])
+def test_a_collapse_that_a_training_came_out_of_is_told_too(tmp_path, middle, kinds):
+    index = study_index((("a row", "dino", "single_image"),), (0,))
+    records = records_of(index)
+    folder = write_study(StudyFolder(tmp_path), index, records)
+    (key,) = records
+    folder.run(key).metrics.write_text(f"epoch,loss,information in what is said\n1,4,0.04\n2,5,{middle}\n3,6,0.4\n")
+    found = cautions(load(folder))
+    assert [caution.kind for caution in found] == kinds
+    assert all("in epoch 2 " in caution.words for caution in found)
 
 
 def test_failed_runs_and_curves_that_are_no_numbers(tmp_path):
