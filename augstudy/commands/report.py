@@ -24,7 +24,6 @@ def report(
     """Write a self-contained HTML page of each study, or of all side by side; needs no torch and no training."""
     folders = [folder_of(study, results) for study in studies]
     from augstudy.core.errors import UserError
-    from augstudy.core.records import are_written
     from augstudy.show.base import load
     from augstudy.show.figures.base import draw
     from augstudy.show.report import page
@@ -36,7 +35,7 @@ def report(
     found = [load(folder) for folder in folders]
     for loaded in found:
         loaded.require_records()
-        draw(loaded, keep=are_written(loaded.folder, loaded.records))
+        draw(loaded, keep=page.is_drawn(loaded))
     if compare:
         names = "_".join(folder.path.name for folder in folders)
         paths = [page.compare(found, out or results / f"compare_{names}.html")]

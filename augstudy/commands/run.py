@@ -71,7 +71,6 @@ def run(
 
 def redraw(folder: StudyFolder, only: list[str] | None, keep: bool = False) -> None:
     """Table, figures and report of a study; with `keep`, figures that are there stay as they are."""
-    from augstudy.core.records import are_written
     from augstudy.show import table as tables
     from augstudy.show.base import load
     from augstudy.show.figures.base import draw
@@ -79,9 +78,8 @@ def redraw(folder: StudyFolder, only: list[str] | None, keep: bool = False) -> N
     from augstudy.show.report.page import write as write_report
 
     loaded = load(folder)
-    # Records and report are written after figures: where they are of other runs or another study, a run was stopped
-    # before it drew.
-    drawn = draw(loaded, only, keep and are_written(folder, loaded.records) and is_drawn(folder))
+    # The report is written last: where it is of other runs or another study, a run was stopped before it drew.
+    drawn = draw(loaded, only, keep and is_drawn(loaded))
     paths = [*tables.write(loaded), *drawn, write_report(loaded)]
     console.print(tables.rich_table(loaded))
     console.print(f"results in {escape(str(folder.path))}: {', '.join(escape(p.name) for p in paths)}", soft_wrap=True)

@@ -11,7 +11,6 @@ from augstudy.core.shape import misshapen
 from augstudy.core.store import StudyFolder, digest, read_json, write_json, write_text
 
 __all__ = [
-    "are_written",
     "checked_record",
     "extend_record",
     "other_versions",
@@ -80,12 +79,6 @@ def write_records(folder: StudyFolder, records: Mapping[str, dict[str, Any]]) ->
     others = {key: record for key, record in _kept(folder).items() if not folder.run(key).record.exists()}
     lines = [f"{json.dumps(k)}: {json.dumps(r, ensure_ascii=False)}" for k, r in {**others, **records}.items()]
     write_text(folder.records, "{\n" + ",\n".join(lines) + "\n}\n")
-
-
-def are_written(folder: StudyFolder, records: Mapping[str, dict[str, Any]]) -> bool:
-    """Whether records.json holds just these records of these runs."""
-    kept = _kept(folder)
-    return all(kept.get(key) == record for key, record in records.items())
 
 
 def other_versions(records: Mapping[str, dict[str, Any]], now: str = "") -> str:

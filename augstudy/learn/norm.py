@@ -98,7 +98,7 @@ class Parted(_BatchNorm):
 
 
 def parted(module: nn.Module, parts: int) -> None:
-    """Let every batch norm of a network see so many parts of a batch apart; names and weights stay as they are."""
+    """Let batch norms that remember statistics see so many parts of a batch apart; names and weights stay."""
     for part in module.modules():
         if isinstance(part, _BatchNorm) and part.track_running_stats and part.momentum is not None:
             part.__class__ = Parted

@@ -53,7 +53,7 @@ def train_together(training: Pretraining, devices: int, report: Report) -> None:
     except ProcessExitedException as error:
         fix = "Run it again: it goes on after its last epoch. If memory was short, set method.batch_size to less."
         errors.append(UserError(f"of {devices} processes that train together one died ({error})", fix))
-    except ProcessRaisedException as error:  # maybe because the first one has told of an error and gone
+    except ProcessRaisedException as error:  # maybe because another has told of an error and gone
         errors.append(error)
     finally:
         for process in set(active_children()) - set(others):  # where this one was stopped
@@ -77,7 +77,7 @@ def together(fabric: Fabric, devices: int) -> Fabric:
 
 
 def listen(heard: Connection, report: Report, errors: list[Exception]) -> None:
-    """Pass on what the first process tells, until nobody is left who could."""
+    """Pass on what processes tell, until nobody is left who could."""
     while True:
         try:
             what, words = heard.recv()

@@ -42,8 +42,8 @@ def continued(facts: dict[str, Any], path: Path, epochs: int) -> dict[str, Any]:
         epochs: that the run has behind it.
 
     Returns:
-        the facts and, as `before`, those of earlier sittings that differ in more than their date; of a run with no
-        epoch left, the facts as they were.
+        the facts and, as `before`, where earlier sittings were that differ in more than their date; a run with no epoch
+        left was made where it was made.
     """
     try:
         old = read_yaml(path) if epochs and path.exists() else None
@@ -52,10 +52,10 @@ def continued(facts: dict[str, Any], path: Path, epochs: int) -> dict[str, Any]:
     if not isinstance(old, dict) or "commit" not in old:
         return facts
     if epochs >= facts["config"]["method"].get("epochs", 0):
-        return {key: value for key, value in old.items() if key != "stopped"}
+        return facts | {key: old[key] for key in (*SITTING, "before") if key in old}
     made = {key: old.get(key) for key in SITTING}
     other = any(made[key] != facts[key] for key in SITTING if key != "date")
-    before = [*old.get("before", []), *([made] if other else [])]
+    before = [*(old.get("before") or []), *([made] if other else [])]
     return {**facts, "before": before} if before else facts
 
 

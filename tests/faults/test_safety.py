@@ -1,5 +1,6 @@
 """A stranger's study, checkpoint, encoder or cache runs none of their code, reads no secret and writes nowhere else."""
 
+import errno
 import hashlib
 import json
 import os
@@ -161,6 +162,10 @@ def test_arrays_of_a_run_run_no_code(tmp_path, bomb):
     assert open_arrays(card.parent, {"of": "b"}) is None
 
 
+def full(path):
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+
 def test_a_download_is_checked_and_overwrites_nothing(tmp_path, monkeypatch):
     content = b"the picture"
     image = replace(catalogue.IMAGES[0], sha256=hashlib.sha256(content).hexdigest(), url="https://example.org/a.jpg")
@@ -172,6 +177,11 @@ def test_a_download_is_checked_and_overwrites_nothing(tmp_path, monkeypatch):
     assert not target.exists()
     monkeypatch.setattr(catalogue, "download", lambda url: content)
     assert catalogue.fetch_image(image).read_bytes() == content
+    target.unlink()
+    monkeypatch.setattr(catalogue, "replacing", full)
+    with pytest.raises(OSError, match="No space left") as caught:  # and not Unobtainable, which leads to a fallback
+        catalogue.fetch_image(image)
+    assert not isinstance(caught.value, UserError)
     target.write_bytes(b"the user's own")
     with pytest.raises(UserError, match="is not image"):
         catalogue.fetch_image(image)

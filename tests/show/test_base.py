@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from augstudy.core.errors import UserError
-from augstudy.core.records import are_written
 from augstudy.core.store import StudyFolder, write_json, write_text, write_yaml
 from augstudy.show.base import load
 from augstudy.show.table import write
@@ -162,7 +161,6 @@ def test_records_are_a_line_each_and_those_of_other_runs_stay_where_there_are_no
     folder = make(study_index(LINES, (0, 1)))
     every = load(folder)
     write(every)
-    assert are_written(folder, every.records)
     assert len(folder.records.read_text().splitlines()) == len(LINES) * 2 + 2
     write_yaml(folder.index, study_index(LINES[:2], (0, 1)))
     write(load(folder))
@@ -172,16 +170,6 @@ def test_records_are_a_line_each_and_those_of_other_runs_stay_where_there_are_no
         folder.run(run["hash"]).record.unlink()
     write(load(folder))
     assert len(folder.records.read_text().splitlines()) == len(LINES) * 2 + 2  # as in a clone: nothing is lost
-
-
-def test_records_that_were_not_written_yet_are_told_apart(make):
-    folder = make()
-    whole = load(folder)
-    assert not are_written(folder, whole.records)
-    write(whole)
-    [first, *_] = whole.index["runs"]
-    write_json(folder.run(first["hash"]).record, failed(first))
-    assert not are_written(folder, load(folder).records)
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"abc": {"status": "finished"}}'])

@@ -31,7 +31,7 @@ def test_one_that_goes_on_where_it_was_tells_no_more_than_that(left):
 
 
 def test_one_with_no_epoch_left_was_made_where_it_was_made(left):
-    assert continued(HERE | CONFIG, left, 10) == THERE | CONFIG
+    assert continued(HERE | CONFIG | {"label": "now"}, left, 10) == THERE | CONFIG | {"label": "now"}
 
 
 def test_one_that_begins_anew_or_whose_facts_are_damaged_has_no_past(left, tmp_path):

@@ -61,7 +61,8 @@ class Discriminator(nn.Module):
         self.first = nn.Conv2d(3, width, 5, 2, 2)
         pairs = list(pairwise(widths))
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 5, 2, 2, bias=False) for a, b in pairs)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(b) for _, b in pairs)
+        # They remember nothing: real and made pairs have statistics of their own, in training and when it is judged.
+        self.norms = nn.ModuleList(nn.BatchNorm2d(b, track_running_stats=False) for _, b in pairs)
         self.shifts = nn.ModuleList(nn.Linear(latent, b, bias=False) for _, b in pairs)
         self.last = nn.Linear(widths[-1] * 16 + latent, 1)
         nn.init.zeros_(self.last.weight)
@@ -142,9 +143,8 @@ class BiGAN(Method):
 
     Args:
         latent: length of z, uniform in [-1, 1].
-        discriminator_pace: the discriminator's learning rate as a share of `lr`. Published: 1; in trainings of some
-            hundred steps a discriminator of the same pace wins before the encoder has learnt anything (two time
-            scales: Heusel et al., NeurIPS 2017).
+        discriminator_pace: the discriminator's learning rate as a share of `lr` (two time scales: Heusel et al.,
+            NeurIPS 2017). Published: 1.
         generator_size: side in pixels of what the generator makes and the discriminator sees; the encoder sees the view
             as it is. Published for ImageNet: 64 for views of 112 px. 0 takes the view's size.
         generator_width, discriminator_width: channels of the layer nearest the image; they double with each stage.

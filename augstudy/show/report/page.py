@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from augstudy.core.errors import UserError
-from augstudy.core.store import StudyFolder, digest, write_text
+from augstudy.core.store import digest, write_text
 from augstudy.show.base import Results
 from augstudy.show.claim_table import HOW
 from augstudy.show.report.facts import told
@@ -29,16 +29,23 @@ def write(results: Results, path: Path | None = None) -> Path:
     """
     path = path or results.folder.report
     page = _environment().get_template("study.html")
-    write_text(path, page.render(study=told(results), drawn_from=digest(results.folder.told())))
+    write_text(path, page.render(study=told(results), drawn_from=_stamp(results)))
     return path
 
 
-def is_drawn(folder: StudyFolder) -> bool:
-    """Whether a study's report, which is written last, was drawn from what study.yaml says now."""
-    if not folder.report.exists():
+def is_drawn(results: Results) -> bool:
+    """Whether a study's report, which is written after its figures, was drawn from what results say now."""
+    report = results.folder.report
+    if not report.exists():
         return False
-    with folder.report.open(encoding="utf-8", errors="replace") as file:
-        return f'content="{digest(folder.told())}"' in file.read(HEAD)
+    with report.open(encoding="utf-8", errors="replace") as file:
+        return f'content="{_stamp(results)}"' in file.read(HEAD)
+
+
+def _stamp(results: Results) -> str:
+    """Of all that figures show; the command is another where a folder was moved to."""
+    index = {key: value for key, value in results.index.items() if key != "command"}
+    return digest(repr((index, sorted(results.records.items()))))
 
 
 def compare(studies: Sequence[Results], path: Path) -> Path:

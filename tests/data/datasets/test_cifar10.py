@@ -1,7 +1,11 @@
 """CIFAR-10 from Parquet or from torchvision's copy, and what is said when there is neither."""
 
+import errno
 import io
+import os
 import socket
+from email.message import Message
+from urllib.error import HTTPError
 
 import numpy as np
 import pyarrow as pa
@@ -79,6 +83,25 @@ def test_offline_is_two_lines(monkeypatch, problem):
     with pytest.raises(UserError, match="cannot be downloaded") as error:
         Cifar10().load()
     assert len(str(error.value).split("\n")) == 2
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_a_cache_that_cannot_be_written_is_no_reason_to_look_at_other_data(monkeypatch, code):
+    def fail(*args, **kwargs):
+        raise OSError(code, os.strerror(code), "cifar-10-python.tar.gz")
+
+    monkeypatch.setattr(cifar10, "CIFAR10", fail)
+    with pytest.raises(OSError, match="cifar-10-python"):
+        Cifar10().load()
+
+
+def test_an_answer_of_the_server_is_not_about_the_disk(monkeypatch):
+    def fail(*args, **kwargs):
+        raise HTTPError("https://example.org/cifar", 404, "Not Found", Message(), None)
+
+    monkeypatch.setattr(cifar10, "CIFAR10", fail)
+    with pytest.raises(UserError, match="cannot be downloaded"):
+        Cifar10().load()
 
 
 def test_real_data(real_data):

@@ -111,7 +111,7 @@ def test_batch_norm_of_the_keys_sees_a_shuffled_batch(training):
 
 
 @pytest.mark.parametrize("n", [8, 11, 16])
-def test_parts_need_not_divide_the_batch(training, n):
+def test_a_loss_is_had_where_parts_do_not_divide_the_batch(training, n):
     modules, _ = made(training, "method.bn_splits=4")
     assert modules.loss(batch_of(n)).isfinite()
 
