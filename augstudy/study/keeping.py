@@ -1,9 +1,10 @@
-"""What a finished training leaves in its run's folder: the encoder, and first pictures of it."""
+"""What a finished training leaves in its run's folder, and what a killed one leaves by mistake."""
 
 from dataclasses import asdict
 from shutil import rmtree
 
-from augstudy.core.store import RunFolder
+from augstudy.core.lock import holding
+from augstudy.core.store import RunFolder, sweep
 from augstudy.data.corpus import Source
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import save_encoder
@@ -11,7 +12,7 @@ from augstudy.learn.sided import around
 from augstudy.study.pictures import save_first_pictures
 from augstudy.study.plan import Run
 
-__all__ = ["keep"]
+__all__ = ["keep", "tidy"]
 
 
 def keep(folder: RunFolder, run: Run, encoder: Encoder, source: Source) -> None:
@@ -21,3 +22,11 @@ def keep(folder: RunFolder, run: Run, encoder: Encoder, source: Source) -> None:
     more = around(run.method.network(run.backbone, run.view), run.view_name)
     save_encoder(folder, encoder.cpu(), run.backbone_name, asdict(run.backbone), size, more)
     save_first_pictures(folder, run, source, encoder)
+
+
+def tidy(folder: RunFolder) -> None:
+    """Take away what a killed process left of a run, finished or not: half a file, its lock."""
+    if folder.lock.exists():
+        with holding(folder.lock) as mine:
+            if mine:
+                sweep(folder.path)

@@ -32,7 +32,7 @@ from augstudy.study.claims import check_claims
 from augstudy.study.compose import presets
 from augstudy.study.facts import left_out, run_facts, study_facts, substitutions, torch_versions
 from augstudy.study.information import Information
-from augstudy.study.keeping import keep
+from augstudy.study.keeping import keep, tidy
 from augstudy.study.measurement import Measurement
 from augstudy.study.pictures import Pictures, Subject
 from augstudy.study.plan import Study, expand
@@ -134,6 +134,8 @@ class Laboratory:
             whether there may be something new to show: something was done, or the study says something else.
         """
         self.folder.require_writable()
+        for plan in self.planned:
+            tidy(self.folder.run(plan.key))
         before = self.folder.told()
         write_yaml(self.folder.index, self.index())
         todo = self.unfinished()

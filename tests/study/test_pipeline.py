@@ -283,3 +283,16 @@ def test_galleries_of_an_encoder_that_was_here_before_go_with_it(write, tmp_path
     old.write_bytes(b"of another encoder")
     laboratory.run_one(plan, Reporter(Console(quiet=True)))
     assert not old.exists()
+
+
+def test_what_a_kill_left_of_a_run_that_was_just_finished_is_taken_away(write, tmp_path):
+    """Killed between its last record and the end of its lock."""
+    study = compose(write(HERE + "seeds: [0]\n", rows="rows:\n  - {label: one, method: random}\n"))
+    laboratory = Laboratory(study, tmp_path / "results")
+    laboratory.run(Reporter(Console(quiet=True)))
+    folder = laboratory.folder.run(laboratory.planned[0].key)
+    before = {path.name for path in folder.path.iterdir()}
+    folder.lock.touch()
+    (folder.path / ".record.json.abc.tmp.json").write_text("half of")
+    assert not laboratory.run(Reporter(Console(quiet=True)))
+    assert {path.name for path in folder.path.iterdir()} == before
