@@ -73,9 +73,8 @@ class Cifar10:
             try:
                 train, test = (CIFAR10(folder, train=train, download=True) for train in (True, False))
             except (OSError, RuntimeError, HTTPException) as error:
-                if (
-                    isinstance(error, OSError) and not isinstance(error, URLError) and of_disk(error)
-                ):  # no reason to look at other data
+                # A full disk is no reason to look at other data. What a server answers names a file too: its address.
+                if isinstance(error, OSError) and not isinstance(error, URLError) and of_disk(error):
                     raise
                 why = " ".join(str(error).split()) or type(error).__name__
                 raise Unobtainable(
