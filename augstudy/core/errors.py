@@ -4,6 +4,7 @@ import difflib
 import errno
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
+from urllib.error import URLError
 
 __all__ = [
     "Diverged",
@@ -53,8 +54,11 @@ def printable(text: str) -> str:
 
 
 def of_disk(error: OSError) -> bool:
-    """Whether an error is about a file; connections and other libraries' decoders raise OSError too."""
-    return error.filename is not None or error.errno in DISK
+    """Whether an error is about a file; connections and other libraries' decoders raise OSError too.
+
+    What a server answers names a file as well: its address.
+    """
+    return not isinstance(error, URLError) and (error.filename is not None or error.errno in DISK)
 
 
 def on_disk(error: OSError) -> UserError:

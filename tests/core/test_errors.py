@@ -2,10 +2,12 @@
 
 import errno
 import os
+from email.message import Message
+from urllib.error import HTTPError
 
 import pytest
 
-from augstudy.core.errors import on_disk
+from augstudy.core.errors import of_disk, on_disk
 
 
 def system(number: int, *name: str) -> OSError:
@@ -38,3 +40,7 @@ def test_what_names_neither_goes_on_with_its_traceback():
     with pytest.raises(OSError, match="mode F") as caught:
         on_disk(error)
     assert caught.value is error
+
+
+def test_what_a_server_answers_is_no_disk_though_it_names_an_address():
+    assert not of_disk(HTTPError("https://host/file", 404, "Not Found", Message(), None))

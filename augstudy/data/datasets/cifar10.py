@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 
 import torch
 from torchvision.datasets import CIFAR10
@@ -73,8 +72,8 @@ class Cifar10:
             try:
                 train, test = (CIFAR10(folder, train=train, download=True) for train in (True, False))
             except (OSError, RuntimeError, HTTPException) as error:
-                # A full disk is no reason to look at other data. What a server answers names a file too: its address.
-                if isinstance(error, OSError) and not isinstance(error, URLError) and of_disk(error):
+                # A full disk is no reason to look at other data.
+                if isinstance(error, OSError) and of_disk(error):
                     raise
                 why = " ".join(str(error).split()) or type(error).__name__
                 raise Unobtainable(

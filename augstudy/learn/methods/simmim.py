@@ -11,7 +11,7 @@ from augstudy.core.build import check_range
 from augstudy.core.errors import UserError
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.backbones.vit import SPREAD
-from augstudy.learn.decay import spared
+from augstudy.learn.decay import spared, vectors
 from augstudy.learn.masked import GREY, pasted, patches_of, shuffled, transformer, upscaled
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 
@@ -135,5 +135,5 @@ class SimMIM(Method):
         return SimMIMModules(encoder, self, context)
 
     def optimizers(self, modules: Modules) -> dict[str, torch.optim.Optimizer]:
-        free = [p for name, p in modules.named_parameters() if p.ndim <= 1 or name.endswith(SPARED)]
-        return {"loss": spared(self, modules.groups()["loss"], free)}
+        places = [p for name, p in modules.named_parameters() if name.endswith(SPARED)]
+        return {"loss": spared(self, modules.groups()["loss"], [*vectors(modules.parameters()), *places])}
