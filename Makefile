@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(CORES) --di
 .PHONY: study test test-all lint format help
 
 help:
-	@echo "make study     install augstudy into .venv and run studies/single_image_A.yaml (20 minutes on two cores)"
+	@echo "make study     install augstudy into .venv and run studies/single_image_A.yaml (25 minutes on two cores)"
 	@echo "make test      install augstudy into .venv and run the tests (minutes on two cores)"
 	@echo "make test-all  the tests marked slow, faults or gpu as well"
 	@echo "make lint      ruff check, ruff format --check, mypy"
