@@ -2,11 +2,14 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["holding"]
+__all__ = ["holding", "turn"]
+
+WAIT = 0.2  # seconds between two looks at a lock that another holds
 
 
 @contextmanager
@@ -28,3 +31,14 @@ def holding(path: Path) -> Iterator[bool]:
         finally:
             if held:
                 path.unlink()
+
+
+@contextmanager
+def turn(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` for the block, as soon as nobody else does."""
+    while True:
+        with holding(path) as mine:
+            if mine:
+                yield
+                return
+        time.sleep(WAIT)

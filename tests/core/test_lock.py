@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
+import threading
 
-from augstudy.core.lock import holding
+from augstudy.core.lock import holding, turn
 
 HOLD = (
     "import sys, time\nfrom pathlib import Path\nfrom augstudy.core.lock import holding\n"
@@ -30,3 +31,19 @@ def test_the_lock_of_a_process_that_was_killed_is_open(tmp_path):
         owner.wait()
         with holding(path) as mine:
             assert mine
+
+
+def test_turn_waits_for_who_came_first(tmp_path):
+    path, order = tmp_path / "lock", []
+
+    def second():
+        with turn(path):
+            order.append("second")
+
+    with turn(path):
+        other = threading.Thread(target=second)
+        other.start()
+        other.join(0.5)
+        order.append("first")
+    other.join(10)
+    assert order == ["first", "second"]

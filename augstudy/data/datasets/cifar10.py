@@ -13,6 +13,7 @@ from torchvision.datasets import CIFAR10
 
 from augstudy.core.build import check_range
 from augstudy.core.errors import Unobtainable, UserError, of_disk
+from augstudy.core.lock import turn
 from augstudy.data.catalogue import cache_folder, data_folder
 from augstudy.data.datasets.base import Decoded, Labelled, Rows, Stored, fingerprint, fit, read_parquet
 
@@ -70,7 +71,7 @@ class Cifar10:
     def _from_torchvision(self, folder: Path) -> Labelled:
         with _quiet_network():
             try:
-                train, test = (CIFAR10(folder, train=train, download=True) for train in (True, False))
+                train, test = _downloaded(folder)
             except (OSError, RuntimeError, HTTPException) as error:
                 # A full disk is no reason to look at other data.
                 if isinstance(error, OSError) and of_disk(error):
@@ -92,6 +93,15 @@ class Cifar10:
     def _stored(self, split: CIFAR10) -> Stored:
         pixels = torch.from_numpy(split.data).permute(0, 3, 1, 2).contiguous()  # (N, 32, 32, 3) -> (N, 3, 32, 32)
         return Stored(fit(pixels, self.size), torch.tensor(split.targets, dtype=torch.int64))
+
+
+def _downloaded(folder: Path) -> list[CIFAR10]:
+    """Training and test split in torchvision's own files, which one process at a time downloads where they are not."""
+    try:
+        return [CIFAR10(folder, train=train) for train in (True, False)]
+    except RuntimeError:  # they are not there, or not whole
+        with turn(folder / "lock"):
+            return [CIFAR10(folder, train=train, download=True) for train in (True, False)]
 
 
 def _check_labels(rows: Rows) -> None:

@@ -4,6 +4,8 @@ import errno
 import io
 import os
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 from urllib.error import HTTPError
 
@@ -57,7 +59,9 @@ class Copy:
 
     tgz_md5 = "0"
 
-    def __init__(self, folder, train, download):
+    def __init__(self, folder, train, download=False):
+        if not download:
+            raise RuntimeError("Dataset not found or corrupted.")
         print("Downloading")
         assert socket.getdefaulttimeout() == cifar10.TIMEOUT
         self.data = np.full((4, 32, 32, 3), 9, np.uint8)
@@ -102,6 +106,23 @@ def test_an_answer_of_the_server_is_not_about_the_disk(monkeypatch):
     monkeypatch.setattr(cifar10, "CIFAR10", fail)
     with pytest.raises(UserError, match="cannot be downloaded"):
         Cifar10().load()
+
+
+def test_two_who_need_it_at_once_download_it_once(tmp_path, monkeypatch):
+    downloads = []
+
+    class Slow:
+        def __init__(self, folder, train, download=False):
+            if not download:
+                raise RuntimeError("Dataset not found or corrupted.")
+            if not downloads:  # else it is there
+                time.sleep(0.3)
+                downloads.append(train)
+
+    monkeypatch.setattr(cifar10, "CIFAR10", Slow)
+    with ThreadPoolExecutor(2) as pool:  # the network's time limit is the process's own, and not for threads to share
+        list(pool.map(cifar10._downloaded, [tmp_path, tmp_path]))
+    assert downloads == [True]
 
 
 def test_real_data(real_data):
