@@ -38,6 +38,7 @@ def first_losses(pretraining, steps=3):
 @pytest.mark.parametrize("name", TRAINED)
 def test_first_losses_are_those_kept(name, training):
     losses = first_losses(training(name))
+    assert all(losses), "a loss that is nothing keeps nothing"
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     if os.environ.get("AUGSTUDY_RECAPTURE"):
         kept = {**golden, name: [round(loss, 6) for loss in losses]}

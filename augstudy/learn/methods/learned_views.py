@@ -92,6 +92,10 @@ class LearnedViewsModules(Modules):
             return {"encoders": nce}
         return {"encoders": nce, "views": self._named(pair, batch) - self.settings.minimise * nce}
 
+    def told(self, losses: dict[str, Tensor]) -> Tensor:
+        """The encoders' loss: where the flow makes the same one large, the sum would be nothing."""
+        return losses["encoders"]
+
     def _named(self, pair: list[Tensor], batch: Batch) -> Tensor:
         """Cross-entropy of what each view tells of the class, on those images whose labels may be seen."""
         if not self.readers:
