@@ -19,8 +19,9 @@ from augstudy.data.images import load_image
 from augstudy.learn.backbones.resnet import ResNet
 from augstudy.learn.loop import Compute, Loop
 from augstudy.study.compose import configs_folder, presets
-from augstudy.study.plan import Run, Study, expand
+from augstudy.study.plan import Run, expand
 from augstudy.study.sections import SECTIONS
+from augstudy.study.spec import Study
 
 __all__ = ["Train", "card_run", "loop_of", "preset_run", "preset_runs"]
 

@@ -11,7 +11,8 @@ from augstudy.core.build import build
 from augstudy.core.errors import UserError, nearest
 from augstudy.learn.backbones.base import Backbone
 from augstudy.show.claims import Side, pairs, read
-from augstudy.study.plan import Run, Study
+from augstudy.study.plan import Run
+from augstudy.study.spec import Study
 
 __all__ = ["check_claims"]
 

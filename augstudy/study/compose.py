@@ -22,9 +22,9 @@ from augstudy.core.errors import UserError, culprit, nearest
 from augstudy.core.plain import check_plain
 from augstudy.core.slips import not_yaml
 from augstudy.core.store import from_here, read_yaml
-from augstudy.study.plan import Study
 from augstudy.study.regimes import Data, Image
 from augstudy.study.sections import SECTIONS, family
+from augstudy.study.spec import Study
 from augstudy.study.written import read_study
 
 __all__ = ["compose", "configs_folder", "presets"]

@@ -11,8 +11,8 @@ from augstudy.core.store import StudyFolder
 from augstudy.data.datasets.base import Labelled
 from augstudy.data.images import ImageUsed
 from augstudy.study.measurement import Measurement
-from augstudy.study.plan import Study
 from augstudy.study.provenance import image_facts, plain, provenance
+from augstudy.study.spec import Study
 from augstudy.study.stock import Planned
 
 __all__ = ["entry", "left_out", "run_facts", "study_facts", "substitutions", "torch_versions"]

@@ -19,7 +19,8 @@ from augstudy.evaluate.probes.base import EncoderProbe, FeatureProbe, Metric, Pr
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.checkpoint import load_encoder
 from augstudy.learn.classifier import Classifier, load_head
-from augstudy.study.plan import Run, Study
+from augstudy.study.plan import Run
+from augstudy.study.spec import Study
 
 __all__ = ["Measurement"]
 

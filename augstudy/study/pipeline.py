@@ -35,10 +35,11 @@ from augstudy.study.information import Information
 from augstudy.study.keeping import keep, tidy
 from augstudy.study.measurement import Measurement
 from augstudy.study.pictures import Pictures, Subject
-from augstudy.study.plan import Study, expand
+from augstudy.study.plan import expand
 from augstudy.study.progress import Reporter, Told
 from augstudy.study.provenance import continued
 from augstudy.study.resources import Resources
+from augstudy.study.spec import Study
 from augstudy.study.stock import Planned, Stock, lender, waits
 from augstudy.study.trial import check_reach, try_networks, try_teacher
 

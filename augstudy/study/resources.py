@@ -5,7 +5,7 @@ from typing import Self
 
 from augstudy.core.build import build, check_range, check_types
 from augstudy.core.errors import UserError
-from augstudy.study.plan import Study
+from augstudy.study.spec import Study
 
 __all__ = ["Resources"]
 

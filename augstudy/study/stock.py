@@ -17,8 +17,9 @@ from augstudy.data.datasets.base import Labelled, load
 from augstudy.data.drawn import Drawn, from_folder, from_split
 from augstudy.data.images import ImageUsed, find_image, load_image, size_of
 from augstudy.learn.classifier import Classifier, load_classifier
-from augstudy.study.plan import Run, Study
+from augstudy.study.plan import Run
 from augstudy.study.regimes import Image, Images
+from augstudy.study.spec import Study
 from augstudy.study.teachers import Elsewhere
 
 __all__ = ["Planned", "Stock", "lender", "waits"]

@@ -12,7 +12,8 @@ from augstudy.core.store import digest
 from augstudy.data.corpus import Recipe
 from augstudy.learn.methods.moco import MoCo
 from augstudy.study.compose import presets
-from augstudy.study.plan import Study, expand
+from augstudy.study.plan import expand
+from augstudy.study.spec import Study
 
 
 def study(**parts):

@@ -12,9 +12,10 @@ from augstudy.data.corpus import Corpus
 from augstudy.study.check import inspect
 from augstudy.study.compose import compose
 from augstudy.study.pipeline import Laboratory
-from augstudy.study.plan import Study, expand
+from augstudy.study.plan import expand
 from augstudy.study.progress import Reporter
 from augstudy.study.regimes import Images
+from augstudy.study.spec import Study
 
 PHOTOS = "probe_data: {name: photos, settings: {train_per_class: 20, test_per_class: 5}}\n"
 ROWS = """rows:

@@ -16,8 +16,8 @@ from augstudy.core.errors import UserError, on_disk
 from augstudy.core.stop import Stopped, heed
 from augstudy.study.launch.base import Relay, limit
 from augstudy.study.pipeline import Laboratory
-from augstudy.study.plan import Study
 from augstudy.study.progress import Reporter
+from augstudy.study.spec import Study
 
 __all__ = ["Local"]
 

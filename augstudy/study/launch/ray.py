@@ -11,9 +11,9 @@ from augstudy.core.errors import UserError, on_disk
 from augstudy.study import pipeline
 from augstudy.study.launch.base import Relay, imported, limit, planned, threads
 from augstudy.study.pipeline import Laboratory
-from augstudy.study.plan import Study
 from augstudy.study.progress import Reporter
 from augstudy.study.resources import Resources
+from augstudy.study.spec import Study
 from augstudy.study.stock import Planned
 
 __all__ = ["Ray"]

@@ -13,9 +13,9 @@ from augstudy.core.errors import UserError
 from augstudy.core.records import read_record
 from augstudy.study.launch.base import imported, limit, planned, threads
 from augstudy.study.pipeline import Laboratory
-from augstudy.study.plan import Study
 from augstudy.study.progress import Reporter
 from augstudy.study.resources import Resources
+from augstudy.study.spec import Study
 from augstudy.study.stock import Planned
 
 __all__ = ["Slurm"]
