@@ -199,7 +199,7 @@ class Loop:
             groups = modules.groups()
             for name, loss in losses.items():
                 self.fabric.backward(loss, inputs=groups[name], retain_graph=True)
-            total = modules.told({name: loss.detach() for name, loss in losses.items()})
+            total = modules.total({name: loss.detach() for name, loss in losses.items()})
         total = averaged(modules, total)
         modules.before_step()
         for optimizer in optimizers.values():

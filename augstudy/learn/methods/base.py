@@ -91,7 +91,7 @@ class Modules(nn.Module, ABC):
     def loss(self, batch: Batch) -> Tensor | dict[str, Tensor]:
         """A scalar, or one scalar for each group of `groups`, which alone it trains."""
 
-    def told(self, losses: dict[str, Tensor]) -> Tensor:
+    def total(self, losses: dict[str, Tensor]) -> Tensor:
         """The one number for log and curve, of the losses of several groups: their sum."""
         return torch.stack(list(losses.values())).sum()
 

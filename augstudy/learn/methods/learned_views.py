@@ -92,7 +92,7 @@ class LearnedViewsModules(Modules):
             return {"encoders": nce}
         return {"encoders": nce, "views": self._named(pair, batch) - self.settings.minimise * nce}
 
-    def told(self, losses: dict[str, Tensor]) -> Tensor:
+    def total(self, losses: dict[str, Tensor]) -> Tensor:
         """The encoders' loss: where the flow makes the same one large, the sum would be nothing."""
         return losses["encoders"]
 

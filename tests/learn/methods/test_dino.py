@@ -1,7 +1,7 @@
 """Laws of DINO: its loss against a slow reference, its switches, and the collapse that one of them brings."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from augstudy.learn.backbones.vit import ViT
 from augstudy.learn.methods.base import Batch, Context
 from augstudy.learn.methods.dino import DINO
 from augstudy.learn.targets import OPERATIONS, sinkhorn
-from augstudy.show.report.cautions import COLLAPSED_NATS
+from augstudy.show.report.cautions import COLLAPSED_NATS, at_the_end
 
 SMALL = DINO(epochs=4, batch_size=8, prototypes=7, hidden=12, bottleneck=6, ema=0.9, frozen=0.0, temperature_warmup=0.5)
 BACKBONES = {"conv": Conv4(width=0.125), "vit": ViT(dim=12, depth=2, heads=2, patch=4, image=16)}
@@ -179,13 +179,16 @@ class TestOnAPhotograph:
     def test_centering_without_momentum_alone_collapses_and_is_told(self, momentum, operation, collapses, training):
         """As in the paper. Measured, in nats: 0.002 where it collapses, with momentum 0.13."""
         found = told(training("dino", *SHORT, f"method.momentum_teacher={momentum}", f"method.operation={operation}"))
+        kinds = [kind for kind, _ in at_the_end(map(asdict, found.values()), {})]
         information, rank = (found[n].value for n in ("information in what is said", "effective rank of embeddings"))
         if collapses:
             assert information < COLLAPSED_NATS
             assert rank < 1.5
+            assert "collapse" in kinds
         else:
             assert information > 2 * COLLAPSED_NATS
             assert rank > 2
+            assert "collapse" not in kinds
 
 
 def test_both_collapses_leave_no_information():
