@@ -25,16 +25,18 @@ __all__ = ["SwAV"]
 
 
 class SwAVModules(Modules):
-    """Encoder and projection head, prototypes of length 1, and a queue of both views' embeddings, side by side."""
+    """Encoder and head, prototypes of length 1, a queue of both views' embeddings, side by side, and each crop's label."""
 
+    labels: Tensor  # (N,) the prototype nearest to a crop's first view when it was seen last, -1 before
     pushed: Tensor
 
-    def __init__(self, encoder: Encoder, settings: "SwAV") -> None:
+    def __init__(self, encoder: Encoder, settings: "SwAV", count: int) -> None:
         super().__init__(encoder)
         self.settings = settings
         self.head = SwaVProjectionHead(encoder.width(), settings.hidden, settings.dim)
         self.prototypes = nn.Parameter(normalize(torch.randn(settings.prototypes, settings.dim), dim=1))
         self.queue = Queue(settings.queue, settings.views * settings.dim)
+        self.register_buffer("labels", torch.full((count,), -1))
         self.register_buffer("pushed", torch.zeros((), dtype=torch.long))  # into the queue, ever
         self.epoch, self.known = 0, 0  # what `before_epoch` was told, and `pushed` without asking the device
         self.fresh: Tensor | None = None  # embeddings of this step, of all processes, queued after it
@@ -57,6 +59,7 @@ class SwAVModules(Modules):
         scores = [view @ prototypes.T for view in z]  # (B, K) each
         log_p = [log_softmax(view.float() / s.temperature, 1) for view in scores]
         self.fresh = gathered(torch.cat(z[: s.views], 1).detach())
+        self.labels[gathered(batch.index)] = gathered(scores[0].detach().argmax(1))
         losses = []
         for number in range(s.views):
             q = self._codes(scores[number], number)
@@ -136,6 +139,7 @@ class SwAV(Method):
     lars_vectors: ClassVar[bool] = True  # as released
     views: ClassVar[int] = 2
     multicrop: ClassVar[bool] = True
+    assigns: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -151,4 +155,4 @@ class SwAV(Method):
             raise UserError(what, "Set method.queue_from to fewer, method.epochs to more, or method.queue to 0.")
 
     def modules(self, encoder: Encoder, context: Context) -> SwAVModules:
-        return SwAVModules(encoder, self)
+        return SwAVModules(encoder, self, context.count)

@@ -56,6 +56,16 @@ def doubles(modules, batch):
         return [modules.embed(view).double().numpy() for view in batch.views], modules.prototypes.double().numpy()
 
 
+def test_each_crop_keeps_the_prototype_that_its_first_view_was_last_at(prepared):
+    pretraining, modules, optimizers, batch = prepared("method.queue=0")
+    assert (modules.labels == -1).all()
+    pretraining.epoch(0, modules, optimizers, lambda *words: None)
+    assert (modules.labels.sort().values[0] >= 0) and (modules.labels < 5).all()
+    modules.eval().loss(batch)
+    nearest = (modules.embed(batch.views[0]) @ modules.prototypes.T).argmax(1)
+    assert torch.equal(modules.labels[batch.index], nearest)
+
+
 def test_loss_is_swapped_prediction_of_the_codes_of_the_first_two_views(prepared):
     _, modules, _, batch = prepared("method.queue=0")
     modules.eval()
