@@ -25,7 +25,7 @@ __all__ = ["SwAV"]
 
 
 class SwAVModules(Modules):
-    """Encoder and head, prototypes of length 1, a queue of both views' embeddings, side by side, and each crop's label."""
+    """Encoder, head, prototypes of length 1, each crop's label, and a queue of both views' embeddings, side by side."""
 
     labels: Tensor  # (N,) the prototype nearest to a crop's first view when it was seen last, -1 before
     pushed: Tensor
