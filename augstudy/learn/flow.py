@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from augstudy.augment.colorspace import SPACES, ColorSpace
 from augstudy.core.build import check_choice, check_range, check_types
@@ -12,6 +13,17 @@ from augstudy.learn.backbones.base import signed
 __all__ = ["Coupling", "Flow", "Generator", "Mix", "Split"]
 
 CHANNELS = 3
+CACHED = 4096  # pixels whose hidden units stay in a core's cache: three times as fast as all of a batch at once
+
+
+class PerPixel(nn.Conv2d):
+    """A 1x1 convolution, of pixels (..., C): as a product of matrices several times as fast, for channels are few."""
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__(channels, out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., out)
+        return linear(x, self.weight.flatten(1), self.bias)
 
 
 class Coupling(nn.Module):
@@ -29,17 +41,20 @@ class Coupling(nn.Module):
         super().__init__()
         self.moved, self.affine = moved, affine
         self.others = [c for c in range(CHANNELS) if c != moved]
-        last = nn.Conv2d(hidden, 2 if affine else 1, 1)
+        last = PerPixel(hidden, 2 if affine else 1)
         nn.init.zeros_(last.weight)
         assert last.bias is not None
         nn.init.zeros_(last.bias)
         self.net = nn.Sequential(
-            nn.Conv2d(len(self.others), hidden, 1), nn.ReLU(), nn.Conv2d(hidden, hidden, 1), nn.ReLU(), last
+            PerPixel(len(self.others), hidden), nn.ReLU(), PerPixel(hidden, hidden), nn.ReLU(), last
         )
 
     def terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logarithm of the factor and the summand of the moved channel: (B, 3, h, w) -> twice (B, 1, h, w)."""
-        found = self.net(x[:, self.others])
+        pixels = x[:, self.others].movedim(1, -1)  # (B, h, w, 2)
+        rows = pixels.flatten(0, -2)
+        told = torch.cat([self.net(some) for some in rows.split(CACHED if x.device.type == "cpu" else len(rows))])
+        found = told.view(*pixels.shape[:-1], -1).movedim(-1, 1)
         return (found[:, 1:].tanh() if self.affine else torch.zeros_like(found)), found[:, :1]
 
     def forward(self, x: Tensor) -> Tensor:
