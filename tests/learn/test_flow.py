@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from augstudy.core.errors import UserError
-from augstudy.learn.flow import Flow, Generator, Split
+from augstudy.learn.flow import Coupling, Flow, Generator, Split
 
 KINDS = {"preserving": True, "scaling": False}
 
@@ -90,3 +90,17 @@ def test_at_first_the_views_are_the_channels_of_the_space(space):
 def test_a_setting_out_of_range_is_named(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         Split(**wrong)
+
+
+def test_a_coupling_is_its_1x1_convolutions_whatever_the_number_of_pixels():
+    torch.manual_seed(0)
+    coupling = Coupling(1, 8, affine=True)
+    torch.nn.init.normal_(coupling.net[-1].weight)
+    x = torch.randn(5, 3, 31, 29)  # 4,495 pixels: one piece that is full and one that is not
+    found = x[:, [0, 2]]
+    for layer in coupling.net:
+        linear = isinstance(layer, torch.nn.Conv2d)
+        found = torch.nn.functional.conv2d(found, layer.weight, layer.bias) if linear else layer(found)
+    scale, shift = coupling.terms(x)
+    torch.testing.assert_close(shift, found[:, :1])
+    torch.testing.assert_close(scale, found[:, 1:].tanh())
