@@ -89,8 +89,8 @@ class Row:
         """The parts of this row's runs at one point of the sweep."""
         typed = {**study.overrides, **chosen}
         late = as_sections({k: v for k, v in typed.items() if self.takes(k, typed)})
-        said = self._sections(study.methods)
-        layers = [self._sections(presets), for_all_rows(study, self.takes), said, self.sections, late]
+        own = self._sections(study.methods)
+        layers = [self._sections(presets), for_all_rows(study, self.takes), own, self.sections, late]
         merged = {name: {k: v for layer in layers for k, v in layer.get(name, {}).items()} for name in SECTIONS}
         method = registry.find("learn.methods", self.method)
         merged["method"] |= _epochs([layer.get("method", {}) for layer in layers], method.epochs)
