@@ -58,7 +58,7 @@ def test_a_source_that_keeps_too_few_out_names_the_row(run_of):
         ("rotnet", "overlap", ["row 'pairs'", "overlap come in pairs", "rotnet looks at single ones"]),
         ("moco", "split", ["row 'pairs'", "1 and 2 channels", "moco trains one"]),
         ("moco", "frequency", ["row 'pairs'", "3 and 3 channels", "moco trains one"]),
-        ("moco", "multicrop", ["row 'pairs'", "8 views of a crop", "moco trains on 2", "simclr", "2x100%"]),
+        ("rotnet", "multicrop", ["row 'pairs'", "8 views of a crop", "rotnet trains on 1", "simclr", "1x100%"]),
         ("simclr", "{name: multicrop, crops: 1x16}", ["row 'pairs': view:", "too few large views", "2x16"]),
     ],
 )

@@ -35,15 +35,16 @@ class BYOLModules(Modules):
         return normalize(self.predictor(projection), dim=1)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Squared distance of each view's prediction from the other view's target, both of length 1, summed."""
-        self.step = batch.step
-        first, second = batch.views
-        return self._one_way(first, second) + self._one_way(second, first)
+        """Twice the squared distance of a view's prediction from the target of another view, one of the first two.
 
-    def _one_way(self, seen: Tensor, other: Tensor) -> Tensor:
+        Both are of length 1, and the mean is over crops and pairs of views. Batch norm sees a view at a time.
+        """
+        self.step = batch.step
         with torch.no_grad():
-            target = self.target(other)
-        return 2 - 2 * (self.predicted(seen) * target).sum(1).mean()
+            targets = [self.target(view) for view in batch.views[:2]]
+        predictions = [self.predicted(view) for view in batch.views]
+        pairs = [(p, t) for i, p in enumerate(predictions) for j, t in enumerate(targets) if i != j]
+        return 4 - 4 * torch.stack([(p * t).sum(1).mean() for p, t in pairs]).mean()
 
     def after_step(self) -> None:
         follow(self.target, self.online, rising(self.settings.ema, self.step / self.steps))
@@ -64,6 +65,9 @@ class BYOL(Method):
         hidden: width of the hidden layer of both heads.
         ema: what share of the target stays in a step at the beginning; it rises to 1.
 
+    Of more than two views of a crop each predicts the targets of the first two. That form is ours; with two views it is
+    the published loss.
+
     Source: Grill et al., "Bootstrap your own latent", NeurIPS 2020, sections 3.1 to 3.3: LARS, lr 0.2 x batch / 256,
     batch 4096, weight decay 1.5e-6, 1000 epochs, the first ten warming up; biases and norms neither decay nor are
     scaled.
@@ -79,6 +83,7 @@ class BYOL(Method):
     hidden: int = 4096
     ema: float = 0.996
     views: ClassVar[int] = 2
+    multicrop: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

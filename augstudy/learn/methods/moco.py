@@ -51,23 +51,27 @@ class MoCoModules(Modules):
         return self.contrast(batch)[0]
 
     def contrast(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """InfoNCE against the queue, and the queries of the first views, (B, D)."""
-        follow(self.key, self.query, self.settings.ema)
-        first, second = batch.views
-        loss, keys, queries = self._one_way(first, second, batch.step)
-        if self.settings.symmetric:
-            other, more, _ = self._one_way(second, first, batch.step)
-            loss, keys = (loss + other) / 2, torch.cat((keys, more))
-        self.fresh = keys
-        return loss, queries
+        """InfoNCE against the queue, and the queries of the first and of all further views, (F B, D).
 
-    def _one_way(self, queries: Tensor, keys: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss of finding each query's key, the keys of all processes, and the queries."""
-        q = self.query(queries)
+        Batch norm sees a view at a time.
+        """
+        follow(self.key, self.query, self.settings.ema)
+        first, second, *further = batch.views
         with torch.no_grad():
-            everyones = self._shuffled_keys(keys, step)
+            keys = [
+                self._shuffled_keys(x, batch.step) for x in ((second, first) if self.settings.symmetric else (second,))
+            ]
+        self.fresh = torch.cat(keys)
+        queries = [self.query(view) for view in (first, *further)]
+        pairs = [(q, k) for i, q in enumerate(queries) for k in (keys if i else keys[:1])]
+        if self.settings.symmetric:
+            pairs.append((self.query(second), keys[1]))
+        return torch.stack([self._found(q, k) for q, k in pairs]).mean(), torch.cat(queries)
+
+    def _found(self, q: Tensor, everyones: Tensor) -> Tensor:
+        """Loss of finding each query's key, (B, D), among the keys of all processes those of this one, (W B, D)."""
         k = everyones.view(-1, *q.shape)[place()[0]]
-        return cross_entropy(self._logits(q, k), q.new_zeros(len(q), dtype=torch.long)), everyones, q
+        return cross_entropy(self._logits(q, k), q.new_zeros(len(q), dtype=torch.long))
 
     def _logits(self, q: Tensor, k: Tensor) -> Tensor:
         """(B, D), (B, D) -> (B, 1 + K): the positive first."""
@@ -124,6 +128,9 @@ class MoCo(Method):
         symmetric: each view is query and key in turn, as in the authors' CIFAR demonstration; twice the work a step.
         bn_splits: parts of a batch that batch norm sees apart; stands for the eight devices of the paper.
 
+    Of more than two views of a crop the first and the further ones are queries; the loss is the mean over all pairs of
+    a query and a key of another view. That form is ours; with two views it is the published loss.
+
     Source: He et al., CVPR 2020; Chen et al., "Improved baselines with momentum contrastive learning", 2020.
     """
 
@@ -140,6 +147,7 @@ class MoCo(Method):
     symmetric: bool = False
     bn_splits: int = 8
     views: ClassVar[int] = 2
+    multicrop: ClassVar[bool] = True
     contrasts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

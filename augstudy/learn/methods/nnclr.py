@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from lightly.models.modules import NNCLRPredictionHead, NNCLRProjectionHead
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
@@ -38,15 +39,16 @@ class NNCLRModules(Modules):
 
     def loss(self, batch: Batch) -> Tensor:
         # Apart, as published: batch norm sees a view at a time.
-        (first, from_first), (second, from_second) = (self.embedded(view) for view in batch.views)
-        self.fresh = gathered(first.detach())
-        return (self._one_way(first, from_second) + self._one_way(second, from_first)) / 2
+        projections, predictions = zip(*(self.embedded(view) for view in batch.views), strict=True)
+        self.fresh = gathered(projections[0].detach())
+        neighbours = [self.support.nearest(z.detach()) for z in projections[:2]]
+        pairs = [(n, p) for i, n in enumerate(neighbours) for j, p in enumerate(predictions) if i != j]
+        return torch.stack([self._found(n, p) for n, p in pairs]).mean()
 
-    def _one_way(self, z: Tensor, predicted: Tensor) -> Tensor:
-        """Cross-entropy of finding, from the neighbour of each z, the prediction of its other view among all."""
-        neighbours = self.support.nearest(z.detach())
+    def _found(self, neighbours: Tensor, predicted: Tensor) -> Tensor:
+        """Cross-entropy of finding, from the neighbour of each view, the prediction of its other view among all."""
         logits = neighbours @ everyones(predicted).T / self.settings.temperature  # (B, W B)
-        return cross_entropy(logits, rows(z))
+        return cross_entropy(logits, rows(predicted))
 
     def after_step(self) -> None:
         assert self.fresh is not None
@@ -74,6 +76,9 @@ class NNCLR(Method):
         predictor_hidden: width of the hidden layer of the prediction head.
         queue: size of the support set, first views of the last batches.
 
+    Of more than two views of a crop each prediction is to be found from the neighbours of the first two, those of other
+    views than its own.
+
     Source: Dwibedi, Aytar, Tompson, Sermanet, Zisserman, "With a little help from my friends: nearest-neighbor
     contrastive learning of visual representations", ICCV 2021, equations 2 to 5 and section 4.1.
     """
@@ -90,6 +95,7 @@ class NNCLR(Method):
     predictor_hidden: int = 4096
     queue: int = 98304
     views: ClassVar[int] = 2
+    multicrop: ClassVar[bool] = True
     contrasts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -54,9 +54,13 @@ class PCLModules(MoCoModules):
         return zip(self.prototypes.split(sizes), self.concentration.split(sizes), strict=True)
 
     def _grain(self, grain: int, queries: Tensor, batch: Batch) -> Tensor:
-        """ProtoNCE of one grain: each query's own prototype among it and r others, each over its own phi."""
+        """ProtoNCE of one grain: each query's own prototype among it and r others, each over its own phi.
+
+        Args:
+            queries: (F B, D), those of F views one after the other.
+        """
         prototypes, phi = list(self._grains())[grain]
-        own = self.labels[grain][batch.index]
+        own = self.labels[grain][batch.index].repeat(len(queries) // len(batch.index))
         positive = (queries * prototypes[own]).sum(1, keepdim=True) / phi[own, None]
         drawn = self._drawn(grain, batch.step)
         others = queries @ prototypes[drawn].T / phi[drawn]  # (B, r)
@@ -158,7 +162,7 @@ class PCL(MoCo):
         seeding: first centroids: "random" embeddings, as published, or "k-means++".
         centre: side in pixels of the central square of a crop that clustering looks at; smaller crops are seen whole.
 
-    The other settings are MoCo's.
+    The other settings are MoCo's. Of more than two views of a crop all but the second are queries, of both terms.
 
     Source: Li, Zhou, Xiong, Hoi, "Prototypical contrastive learning of unsupervised representations", ICLR 2021,
     equations 11 and 12; code salesforce/PCL.

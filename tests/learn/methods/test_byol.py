@@ -20,19 +20,28 @@ def modules(run_of):
     return SMALL.modules(run_of("byol").backbone.encoder(), Context(0, 16, 64)).train()
 
 
-def batch(step=0, n=8):
+def batch(step=0, n=8, sizes=(16, 16)):
     generator = torch.Generator().manual_seed(0)
-    return Batch([torch.rand(n, 3, 16, 16, generator=generator) * 2 - 1 for _ in range(2)], torch.arange(n), step=step)
+    return Batch(
+        [torch.rand(n, 3, size, size, generator=generator) * 2 - 1 for size in sizes], torch.arange(n), step=step
+    )
 
 
-def test_loss_is_the_squared_distance_of_unit_vectors_in_both_directions(modules):
-    views, distances = batch().views, []
-    for seen, other in (views, views[::-1]):
-        q = modules.predictor(modules.online.head(modules.encoder.embed(seen))).detach().double().numpy()
-        z = modules.target.head(modules.target.encoder.embed(other)).double().numpy()
+@pytest.mark.parametrize(
+    ("sizes", "pairs"),
+    [
+        ((16, 16), [(0, 1), (1, 0)]),
+        ((16, 16, 10, 10), [(0, 1), (1, 0), (2, 0), (2, 1), (3, 0), (3, 1)]),  # small views predict, and are no targets
+    ],
+)
+def test_loss_is_twice_the_squared_distance_of_unit_vectors_over_all_pairs(modules, sizes, pairs):
+    views, distances = batch(sizes=sizes).views, []
+    for seen, other in pairs:
+        q = modules.predictor(modules.online.head(modules.encoder.embed(views[seen]))).detach().double().numpy()
+        z = modules.target.head(modules.target.encoder.embed(views[other])).double().numpy()
         for a, b in zip(q, z, strict=True):
             distances.append(((a / np.linalg.norm(a) - b / np.linalg.norm(b)) ** 2).sum())
-    assert modules.loss(batch()).item() == pytest.approx(2 * np.mean(distances), rel=1e-5)
+    assert modules.loss(batch(sizes=sizes)).item() == pytest.approx(2 * np.mean(distances), rel=1e-5)
 
 
 def test_no_gradient_reaches_the_target_and_it_starts_as_the_online_network(modules):

@@ -18,9 +18,9 @@ def made(training, *overrides, seed=0):
     return modules.train(), optimizers
 
 
-def batch_of(n=8, step=0, seed=0):
+def batch_of(n=8, step=0, seed=0, sizes=(16, 16)):
     generator = torch.Generator().manual_seed(seed)
-    views = [torch.rand(n, 3, 16, 16, generator=generator) * 2 - 1 for _ in range(2)]
+    views = [torch.rand(n, 3, size, size, generator=generator) * 2 - 1 for size in sizes]
     return Batch(views, torch.arange(n), step=step)
 
 
@@ -73,6 +73,24 @@ def test_symmetric_loss_is_the_mean_of_both_ways_with_the_same_queue(training):
         for i, k in ((0, k2), (1, k1))
     ]
     assert loss.item() == pytest.approx(sum(ways) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("symmetric", "pairs"),
+    [("false", [(0, 0), (2, 0), (3, 0)]), ("true", [(0, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)])],
+)
+def test_further_views_are_queries_for_the_keys_of_the_large_ones(training, symmetric, pairs):
+    """Pairs are of a view and a key: key 0 is the second view's, key 1 the first's."""
+    modules, _ = made(training, f"method.symmetric={symmetric}", "method.ema=1")
+    batch = batch_of(sizes=(16, 16, 10, 10))
+    loss = modules.loss(batch)
+    keys = modules.fresh.split(8)
+    assert len(keys) == 1 + (symmetric == "true")  # small views are no keys
+    ways = [
+        infonce(modules.query(batch.views[view]), keys[key], modules.queue.keys, modules.settings.temperature)
+        for view, key in pairs
+    ]
+    assert loss.item() == pytest.approx(np.mean(ways), rel=1e-5)
 
 
 def test_embeddings_are_unit_vectors(training):

@@ -16,9 +16,9 @@ def made(run_of, **settings):
         return NNCLR(**sizes | settings).modules(run_of("nnclr").backbone.encoder(), Context(0, 16, 64)).train()
 
 
-def batch_of(n=8, seed=0):
+def batch_of(n=8, seed=0, sizes=(16, 16)):
     generator = torch.Generator().manual_seed(seed)
-    return Batch([torch.rand(n, 3, 16, 16, generator=generator) * 2 - 1 for _ in range(2)], torch.arange(n))
+    return Batch([torch.rand(n, 3, size, size, generator=generator) * 2 - 1 for size in sizes], torch.arange(n))
 
 
 def sides(modules, batch):
@@ -50,6 +50,13 @@ def test_loss_finds_each_prediction_from_the_neighbour_of_the_other_view_both_wa
     (z, p), support = sides(modules, batch), modules.support.keys.double().numpy()
     expected = (one_way(z[0], p[1], support, 0.17) + one_way(z[1], p[0], support, 0.17)) / 2
     assert modules.loss(batch).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_predictions_of_further_views_are_found_from_the_neighbours_of_both_large_ones(run_of):
+    modules, batch = made(run_of), batch_of(sizes=(16, 16, 10))
+    (z, p), support = sides(modules, batch), modules.support.keys.double().numpy()
+    ways = [one_way(z[i], p[j], support, 0.17) for i, j in ((0, 1), (1, 0), (0, 2), (1, 2))]
+    assert modules.loss(batch).item() == pytest.approx(np.mean(ways), rel=1e-5)
 
 
 def test_views_may_change_places(run_of):
@@ -89,7 +96,7 @@ def test_first_views_join_the_support_set_only_after_the_loss(run_of):
 def test_the_gradient_goes_through_predictions_alone_and_the_support_set_is_in_the_state(run_of):
     modules, drawn = made(run_of), torch.randn(2, 8, 6, generator=torch.Generator().manual_seed(0))
     z, p = (torch.nn.functional.normalize(x, dim=1).requires_grad_() for x in drawn)
-    modules._one_way(z, p).backward()
+    modules._found(modules.support.nearest(z), p).backward()
     assert z.grad is None
     assert p.grad.abs().sum() > 0
     assert {"support.keys", "support.place"} <= set(modules.state_dict())

@@ -36,17 +36,20 @@ def proto_nce(queries, prototypes, phi, labels, drawn):
     return np.mean(losses)
 
 
-@pytest.mark.parametrize("queue", [4, 128])
-def test_loss_is_infonce_plus_the_mean_of_proto_nce_over_the_grains(prepared, queue):
-    pretraining, modules, _ = prepared(f"method.queue={queue}", "method.ema=1")
+@pytest.mark.parametrize(("queue", "crops"), [(4, "2x16"), (128, "2x16"), (128, "2x16 + 2x10")])
+def test_loss_is_infonce_plus_the_mean_of_proto_nce_over_the_grains(prepared, queue, crops):
+    view = ("view.name=multicrop", f"view.crops={crops}")
+    pretraining, modules, _ = prepared(f"method.queue={queue}", "method.ema=1", *view)
     batch = pretraining.batch(INDEX, 0, step=7)
     modules.eval()
     info, queries = modules.contrast(batch)
+    seen = [view for i, view in enumerate(batch.views) if i != 1]
+    torch.testing.assert_close(queries, torch.cat([modules.query(view) for view in seen]))
     q, terms = queries.detach().double().numpy(), []
     for grain, (prototypes, phi) in enumerate(modules._grains()):
         drawn = modules._drawn(grain, 7).tolist()
         assert len(set(drawn)) == min(queue, len(prototypes))
-        labels = modules.labels[grain][INDEX].tolist()
+        labels = modules.labels[grain][INDEX].tolist() * len(seen)
         terms.append(proto_nce(q, prototypes.double().numpy(), phi.double().numpy(), labels, drawn))
     assert modules.loss(batch).item() == pytest.approx(info.item() + np.mean(terms), rel=1e-5)
 
