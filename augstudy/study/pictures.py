@@ -103,11 +103,15 @@ class OfClusters(Gallery):
     def applies(self, run: Run, folder: RunFolder) -> bool:
         return run.method.assigns and folder.checkpoint.exists()
 
+    def facts(self, data: Labelled, extraction: Extraction) -> list[Any]:
+        return [*super().facts(data, extraction), data.fingerprint]
+
     def arrays(self, subject: Subject) -> Arrays:
         state = load_checkpoint(subject.folder.checkpoint)
         assert state is not None, "a gallery of clusters where there is no checkpoint"
         labels = torch.atleast_2d(state["modules"]["labels"])[0]  # of several heads, the first
-        return self.settings(subject.encoder, subject.source, labels, classes_of(subject.source))
+        truth = classes_of(subject.source)
+        return self.settings(subject.encoder, subject.source, labels, truth, subject.data)
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,12 @@ def gallery_arrays(row: int, classes: int = 12) -> dict[str, dict[str, np.ndarra
             "clusters": np.array(300),
             "mean_purity": np.array(np.nan if row % 2 else 0.31),
             "chance_purity": np.array(np.nan if row % 2 else 0.14),
+            "probes": crops[:, :4],
+            "probe_size": np.arange(9) % 4 * 11,
+            "probe_purity": np.where(np.arange(9) % 4, 0.4, np.nan),
+            "probe_class": np.where(np.arange(9) % 4, "class 2", ""),
+            "probe_mean_purity": np.array(0.27),
+            "probe_chance_purity": np.array(0.13),
         },
         "neighbours": {
             "query": crops[:8, 0],

@@ -1,4 +1,4 @@
-"""Clusters that methods trained on: the crops of the tightest, of the largest, and of some drawn at random."""
+"""Clusters that methods trained on: their crops, and the labelled images nearest to them."""
 
 from dataclasses import dataclass
 
@@ -33,13 +33,13 @@ class ClusterSheet:
             for one in found
         ]
         caption = (
-            "Clusters of the last epoch, each line of crops one cluster; crops of a cluster are drawn at random. "
-            "Tightest: least mean squared distance of features of length 1 to their mean; largest and random: of those "
-            "not shown yet."
+            "Clusters of the last epoch, a line each: crops drawn at random, and behind the gap the nearest of the "
+            "labelled test images, each of which is given to the cluster whose mean feature is nearest. Tightest: "
+            "least mean squared distance of features of length 1 to their mean; largest and drawn: of those not shown "
+            "yet. Purity: share of the most frequent class, beside that of classes dealt at random."
         )
-        if any(not np.isnan(float(one.arrays["mean_purity"])) for one in found):
-            caption += " Purity: share of the most frequent class, beside that of classes dealt at random."
-        return grid_page(results.title, " ".join((caption, results.image_sentence)).strip(), lines, self.width)
+        whole = " ".join(text for text in (caption, results.image_sentence, results.probe_sentence) if text)
+        return grid_page(results.title, whole, lines, self.width)
 
 
 def _kinds(one: Gallery) -> list[str]:
@@ -47,19 +47,30 @@ def _kinds(one: Gallery) -> list[str]:
 
 
 def _name(one: Gallery) -> str:
-    purity, chance = float(one.arrays["mean_purity"]), float(one.arrays["chance_purity"])
-    told = "" if np.isnan(purity) else f", purity {100 * purity:.0f} % (dealt at random: {100 * chance:.0f} %)"
-    return f"{one.name}, seed {one.seed}: {int(one.arrays['clusters'])} clusters{told}"
+    told = [_purity(one.arrays, "probe_", "test images"), _purity(one.arrays, "", "crops")]
+    return ", ".join([f"{one.name}, seed {one.seed}: {int(one.arrays['clusters'])} clusters", *filter(None, told)])
+
+
+def _purity(arrays: Arrays, which: str, of: str) -> str:
+    """`purity of test images 31 % (dealt at random: 14 %)`, or "" where it is not known."""
+    mean, chance = (100 * float(arrays[f"{which}{name}_purity"]) for name in ("mean", "chance"))
+    return "" if np.isnan(mean) else f"purity of {of} {mean:.0f} % (dealt at random: {chance:.0f} %)"
 
 
 def _label(kind: str, arrays: Arrays) -> str:
-    """`tightest: 71, 66, 80 crops; purity 31, 24, 29 %`."""
+    """Each cluster's crops, and its test images: `tightest: 71, 66 crops; 12 (42 % ship), 0 test images`."""
     mine = arrays["kind"] == kind
     sizes = ", ".join(f"{size}" for size in arrays["size"][mine])
-    purity = arrays["purity"][mine]
-    told = "" if np.isnan(purity).any() else f"; purity {', '.join(f'{100 * p:.0f}' for p in purity)} %"
-    return f"{kind}: {sizes} crops{told}"
+    given = [
+        f"{size} ({100 * share:.0f} % {name})" if size else "0"
+        for size, share, name in zip(*(arrays[f"probe_{x}"][mine] for x in ("size", "purity", "class")), strict=True)
+    ]
+    return f"{kind}: {sizes} crops; {', '.join(given)} test images"
 
 
 def _sheet(kind: str, arrays: Arrays) -> Pixels:
-    return lines_of_tiles(arrays["crops"][arrays["kind"] == kind] / 255)
+    """A line a cluster: its crops, a gap, its test images."""
+    mine = arrays["kind"] == kind
+    crops, probes = (lines_of_tiles(arrays[name][mine] / 255) for name in ("crops", "probes"))
+    gap = np.ones((len(crops), arrays["crops"].shape[-2] // 2, 3))
+    return np.concatenate((crops, gap, probes), 1)

@@ -11,11 +11,13 @@ from augstudy.evaluate.features import Extraction, Features
 from augstudy.evaluate.visuals.arrays import as_pixels
 from augstudy.evaluate.visuals.attention import Attention
 from augstudy.evaluate.visuals.clusters import Clusters
+from augstudy.evaluate.visuals.concepts import Concepts
 from augstudy.evaluate.visuals.encoders import untrained
 from augstudy.evaluate.visuals.filters import first_layer
 from augstudy.evaluate.visuals.neighbours import Confusions, Neighbours
 from augstudy.evaluate.visuals.pca_colours import PCAColours, leading
 from augstudy.learn.backbones.alexnet import AlexNet
+from augstudy.learn.backbones.base import signed
 from augstudy.learn.backbones.conv4 import Conv4
 from augstudy.learn.backbones.vit import ViT
 
@@ -47,9 +49,18 @@ def apart():
     return features, data
 
 
-def test_clusters_are_counted_and_the_largest_is_the_largest(encoder, corpus):
+@pytest.fixture(scope="module")
+def held_back(corpus):
+    """Forty crops of another place in the corpus as labelled images of 32 px, of two classes that say nothing."""
+    pixels = (corpus.batch(torch.arange(160, 200)) * 255).byte()
+    return Labelled(
+        "own", Stored(pixels, torch.arange(40) % 2), Stored(pixels, torch.arange(40) % 2), ("a", "b"), "", "f"
+    )
+
+
+def test_clusters_are_counted_and_the_largest_is_the_largest(encoder, corpus, held_back):
     labels = torch.cat([torch.full((n,), i) for i, n in enumerate((90, 50, 30, 14, 10, 3, 2, 1))])
-    found = Clusters(each=2, sample=8)(encoder, corpus, labels, None)
+    found = Clusters(each=2, sample=8)(encoder, corpus, labels, None, held_back)
     assert int(found["clusters"]) == 8
     assert found["kind"].tolist() == ["tightest"] * 2 + ["largest"] * 2 + ["drawn"] * 2
     assert len(set(zip(found["size"].tolist(), found["spread"].tolist(), strict=True))) == 6
@@ -59,20 +70,67 @@ def test_clusters_are_counted_and_the_largest_is_the_largest(encoder, corpus):
     assert np.isnan(found["mean_purity"])
 
 
-def test_purity_is_the_share_of_the_most_frequent_class(encoder, corpus):
+def test_purity_is_the_share_of_the_most_frequent_class(encoder, corpus, held_back):
     labels = torch.arange(200) % 2
     truth = torch.where(labels == 0, 0, torch.arange(200) // 2 % 4)
-    found = Clusters(each=1, sample=8)(encoder, corpus, labels, truth)
+    found = Clusters(each=1, sample=8)(encoder, corpus, labels, truth, held_back)
     assert sorted(found["purity"].tolist()) == [0.25, 1.0]
     assert found["mean_purity"] == pytest.approx(0.625)
     assert found["chance_purity"] < 0.75
 
 
-def test_a_cluster_of_few_crops_is_filled_up_with_white(encoder, corpus):
-    found = Clusters(each=1, shown=5, sample=4)(encoder, corpus, (torch.arange(200) > 2).long(), None)
+def test_a_cluster_of_few_crops_is_filled_up_with_white(encoder, corpus, held_back):
+    found = Clusters(each=1, shown=5, sample=4)(encoder, corpus, (torch.arange(200) > 2).long(), None, held_back)
     small = found["crops"][found["size"].tolist().index(3)]
     assert (small[3:] == 255).all()
     assert (small[:3] != 255).any()
+
+
+def test_labelled_images_go_to_the_cluster_whose_mean_is_nearest(encoder, corpus, held_back):
+    """One image at a time, with features and means in float64."""
+    labels = torch.arange(200) // 50  # four clusters of 50 crops
+
+    def unit(pixels):
+        with torch.no_grad():
+            feature = encoder.embed(signed(pixels))[0].double().numpy()
+        return feature / np.linalg.norm(feature)
+
+    clusters = Clusters(each=4, sample=50, concepts=Concepts(shown=3))
+    found = clusters(encoder, corpus, labels, None, held_back)
+    members, means = [[] for _ in range(4)], []
+    for c in range(4):
+        means.append(np.mean([unit(corpus.batch(torch.tensor([i]))) for i in range(50 * c, 50 * c + 50)], axis=0))
+    for i in range(40):
+        x = unit(held_back.test.images(torch.tensor([i])))
+        cosines = [x @ mean / np.linalg.norm(mean) for mean in means]
+        members[int(np.argmax(cosines))].append((-max(cosines), i))
+    assert sorted(found["probe_size"].tolist()) == sorted(len(some) for some in members)
+    shares = [max(np.bincount([i % 2 for _, i in some])) for some in members if some]
+    assert float(found["probe_mean_purity"]) == pytest.approx(sum(shares) / 40)
+    for crops, probes, size, purity, name in zip(
+        *(found[key] for key in ("crops", "probes", "probe_size", "probe_purity", "probe_class")), strict=True
+    ):
+        cluster = next(
+            c
+            for c in range(4)
+            if any((as_pixels(corpus.batch(torch.arange(50 * c, 50 * c + 50))) == crops[0]).all((1, 2, 3)))
+        )
+        nearest = [i for _, i in sorted(members[cluster])]
+        assert size == len(nearest)
+        np.testing.assert_array_equal(
+            probes[:size], as_pixels(held_back.test.images(torch.tensor(nearest[:3], dtype=torch.long)))
+        )
+        assert (probes[size:] == 255).all()
+        if size:
+            counts = np.bincount([i % 2 for i in nearest], minlength=2)
+            assert (purity, name) == (counts.max() / size, "ab"[counts.argmax()])
+
+
+def test_clusters_too_small_to_have_a_mean_take_no_images(encoder, corpus, held_back):
+    found = Clusters(each=1, sample=120)(encoder, corpus, torch.arange(200) // 100, None, held_back)
+    assert found["probe_size"].tolist() == [0] * len(found["kind"])
+    assert np.isnan(found["probe_mean_purity"])
+    assert (found["probes"] == 255).all()
 
 
 def test_neighbours_are_of_the_class_that_features_say(apart):
