@@ -77,10 +77,16 @@ def read_pixels(path: Path) -> Pixels:
     return np.asarray(array)
 
 
-def contact_sheet(tiles: Pixels, gap: int = 1, shape: float = 1.0) -> Pixels:  # (n, h, w, 3) -> (H, W, 3)
-    """All pictures on one sheet about `shape` times as wide as high, `gap` white pixels apart; values in [0, 1]."""
+def contact_sheet(
+    tiles: Pixels, gap: int = 1, shape: float = 1.0, group: int = 1
+) -> Pixels:  # (n, h, w, 3) -> (H, W, 3)
+    """All pictures on one sheet about `shape` times as wide as high, `gap` white pixels apart; values in [0, 1].
+
+    Args:
+        group: so many pictures, which belong together, stand in one line.
+    """
     count, h, w = tiles.shape[:3]
-    columns = math.ceil(math.sqrt(count * shape * h / w))
+    columns = math.ceil(math.sqrt(count * shape * h / w) / group) * group
     rows = math.ceil(count / columns)
     sheet = np.ones((rows * (h + gap) - gap, columns * (w + gap) - gap, 3))
     for i, tile in enumerate(tiles):

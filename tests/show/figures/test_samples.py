@@ -28,13 +28,30 @@ def test_one_panel_an_array_with_the_names_of_row_and_array(results):
 
 
 def test_pixels_are_shown_as_they_are_up_to_the_limit(results):
-    ax = next(ax for ax in Samples(limit=1)(results).axes if ax.images)
-    np.testing.assert_array_equal(np.asarray(ax.images[0].get_array()), crop_sheet(7)[0] / 255)
+    pairs, samples, _ = (np.asarray(ax.images[0].get_array()) for ax in Samples(limit=1)(results).axes if ax.images)
+    np.testing.assert_array_equal(samples, crop_sheet(7)[0] / 255)
+    np.testing.assert_array_equal(pairs[:, -16:], crop_sheet(7)[1] / 255)  # a reconstruction stands by its crop
 
 
 def test_runs_without_pictures_have_nothing_to_show(make):
     with pytest.raises(NothingToShow, match="no run has pictures"):
         Samples()(load(make(study_index(LINES[:3], (0,)))))
+
+
+def test_pictures_that_belong_together_stand_in_one_line(make):
+    index = study_index(LINES[1:2], (0,))
+    folder = make(index)
+    save_array(folder.run(index["runs"][0]["hash"]).picture("learned_views"), crop_sheet(7, 30))
+    figure = Samples(limit=29)(load(folder))  # 27 fill nine threes: no line ends within one
+    sheet = next(np.asarray(ax.images[0].get_array()) for ax in figure.axes if ax.images)
+    side, tiles = crop_sheet(7, 1).shape[1], crop_sheet(7, 30) / 255
+    columns = (sheet.shape[1] + 1) // (side + 1)
+    assert columns == 6
+    for i in range(27):
+        top, left = i // columns * (side + 1), i % columns * (side + 1)
+        np.testing.assert_array_equal(sheet[top : top + side, left : left + side], tiles[i])
+    assert (sheet[4 * (side + 1) :, 3 * (side + 1) :] == 1).all()
+    assert "learned_views are threes" in " ".join(figure.texts[1].get_text().split())
 
 
 def test_caption_says_what_is_what(results):
