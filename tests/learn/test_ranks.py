@@ -42,6 +42,14 @@ CASES |= {
     "swav, frozen": ("swav", {"frozen": 1}),
     "swav, full queue": ("swav", {"queue": 8}),
 }
+# With small views besides.
+SMALL_VIEWS = ("view.name=multicrop", "view.crops=2x16+2x10")
+CASES |= {
+    "byol, small views": ("byol", {}),
+    "moco, small views": ("moco", {"bn_splits": 1, "symmetric": True}),
+    "nnclr, small views": ("nnclr", {}),
+    "pcl, small views": ("pcl", {"bn_splits": 1}),
+}
 
 WORKER = """
 import pickle, sys
@@ -138,7 +146,7 @@ def test_gradients_states_and_losses_of_two_are_those_of_one_with_the_doubled_ba
     full = smallest["supervised"]
     trainings = {}
     for case, (name, settings) in CASES.items():
-        one = smallest[name]
+        one = training(name, *SMALL_VIEWS, folder=case) if case.endswith("small views") else smallest[name]
         labelled = {"source": full.source, "classes": full.classes} if "labels" in settings else {}
         trainings[case] = replace(one, method=replace(one.method, **settings), **labelled)
     (folder / "trainings.pkl").write_bytes(pickle.dumps(trainings))

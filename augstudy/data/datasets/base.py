@@ -167,7 +167,7 @@ class Decoded:
 
 
 def fit(image: Tensor, size: int) -> Tensor:
-    """Scale the short side to `size` px, antialiased, and crop the centre: (3, H, W) uint8 -> (3, size, size) uint8.
+    """Scale the short side to `size` px, antialiased, and crop the centre: (..., 3, H, W) uint8 -> (..., 3, s, s).
 
     Of an image more than 64 times as long as wide no more than that is scaled, or a line would grow without bound.
     """

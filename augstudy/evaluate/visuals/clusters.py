@@ -32,9 +32,10 @@ class Clusters:
     Args:
         each: clusters of each kind.
         shown: crops of each cluster.
-        sample: crops of a cluster whose features are read; smaller clusters are never called tight, and no labelled
-            image is given to them.
-        budget: crops read in all; of more clusters than that allows, some are drawn.
+        sample: crops of a cluster whose features are read. Smaller clusters have no mean: they are never called tight,
+            and no labelled image is given to them.
+        budget: crops read in all. Of more clusters than that allows, those that may be shown are read and some drawn,
+            and only these have a mean.
         concepts: how labelled images are given to clusters.
     """
 
@@ -49,14 +50,14 @@ class Clusters:
             check_range(name, getattr(self, name), 1)
 
     def __call__(
-        self, encoder: Encoder, source: Source, labels: Tensor, truth: Tensor | None, held_back: Labelled
+        self, encoder: Encoder, source: Source, labels: Tensor, truth: Tensor | None, data: Labelled
     ) -> Arrays:
         """The gallery of one training.
 
         Args:
             labels: (N,) int64, the cluster of each crop.
             truth: (N,) int64, the class of each crop, where there are classes.
-            held_back: labelled images, which are given to the clusters.
+            data: its test images are given to the clusters.
 
         Returns:
             `crops` (n, shown, h, w, 3) uint8, white where a cluster has fewer; and for each of the n clusters `kind`,
@@ -84,15 +85,18 @@ class Clusters:
             "clusters": np.array(len(groups)),
             "mean_purity": np.array(mean_purity(groups, truth)),
             "chance_purity": np.array(mean_purity(groups, dealt)),
-            **self.concepts(encoder, features.mean(1), places, held_back, crops.shape[-2]),
+            **self.concepts(encoder, features.mean(1), places, data, crops.shape[-2]),
         }
 
     @torch.no_grad()
     def _looked_at(self, encoder: Encoder, source: Source, groups: dict[int, Tensor]) -> tuple[list[int], Tensor]:
-        """Clusters with a full sample, and its features of length 1, (clusters, sample, D)."""
+        """Numbers of clusters that have a full sample, and the features of length 1 of these crops, (C, sample, D)."""
         full = [name for name, members in groups.items() if len(members) >= self.sample]
-        drawn = rng.permutation(0, "clusters/looked_at", len(full))[: max(1, self.budget // self.sample)]
-        looked = [full[i] for i in drawn.tolist()] if full else []
+        rest = [full[i] for i in rng.permutation(0, "clusters/looked_at", len(full)).tolist()] if full else []
+        # What is shown comes from these: as many again may be shown as another kind already.
+        shown = [*_largest(groups)[: 2 * self.each], *_drawn(groups)[: 3 * self.each]]
+        first = [name for name in shown if len(groups[name]) >= self.sample]
+        looked = list(dict.fromkeys([*first, *rest]))[: max(1, self.budget // self.sample)]
         if not looked:
             return [], torch.zeros(0, self.sample, encoder.width())
         index = torch.cat([groups[name][: self.sample] for name in looked])
@@ -102,10 +106,8 @@ class Clusters:
     def _chosen(self, groups: dict[int, Tensor], spread: dict[int, float]) -> list[tuple[int, str]]:
         """(cluster, kind), none of them twice."""
         tight = sorted(spread, key=lambda name: spread[name])
-        large = sorted(groups, key=lambda name: -len(groups[name]))
-        drawn = [list(groups)[i] for i in rng.permutation(0, "clusters/drawn", len(groups)).tolist()]
         found: dict[int, str] = {}
-        for kind, names in zip(KINDS, (tight, large, drawn), strict=True):
+        for kind, names in zip(KINDS, (tight, _largest(groups), _drawn(groups)), strict=True):
             found |= dict.fromkeys([name for name in names if name not in found][: self.each], kind)
         return list(found.items())
 
@@ -113,3 +115,13 @@ class Clusters:
         crops = as_pixels(source.batch(members[: self.shown]))
         missing = self.shown - len(crops)
         return np.concatenate([crops, np.full((missing, *crops.shape[1:]), 255, np.uint8)])
+
+
+def _largest(groups: dict[int, Tensor]) -> list[int]:
+    """All clusters, the largest first."""
+    return sorted(groups, key=lambda name: -len(groups[name]))
+
+
+def _drawn(groups: dict[int, Tensor]) -> list[int]:
+    """All clusters in an order drawn by a fixed key."""
+    return [list(groups)[i] for i in rng.permutation(0, "clusters/drawn", len(groups)).tolist()]

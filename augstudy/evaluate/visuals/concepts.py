@@ -20,6 +20,7 @@ from augstudy.learn.backbones.base import Encoder, signed
 __all__ = ["Concepts", "mean_purity", "purity"]
 
 CHUNK = 512
+NOT_ASKED = -1  # the size of a cluster that has no mean
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -27,19 +28,20 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 class Concepts:
     """Crops of one image have no class, so their clusters are asked which labelled test images they attract.
 
-    An image belongs to the cluster whose mean, of features of length 1, its own feature is nearest to by cosine.
+    An image belongs to the cluster whose mean, of features of length 1, its own feature is nearest to by cosine. Crops
+    and images are read with the statistics that batch norm has from training.
 
     Args:
         shown: images of each cluster, the nearest.
-        images: how many are given to clusters, drawn by a fixed key.
+        count: how many are given to clusters, drawn by a fixed key.
     """
 
     shown: int = 4
-    images: int = 5000
+    count: int = 5000
 
     def __post_init__(self) -> None:
         check_range("shown", self.shown, 1)
-        check_range("images", self.images, 1)
+        check_range("count", self.count, 1)
 
     def __call__(
         self, encoder: Encoder, means: Tensor, asked: Sequence[int | None], data: Labelled, side: int
@@ -48,55 +50,58 @@ class Concepts:
 
         Args:
             means: (C, D), of each cluster.
-            asked: n numbers of clusters; None for one that has no mean and so no images.
+            asked: n numbers of clusters; None for one that has no mean.
             data: its test images are given out.
             side: in pixels, to which they are scaled: that of the crops.
 
         Returns:
-            `probes` (n, shown, side, side, 3) uint8, the nearest first and white where there are fewer; `probe_size`,
-            `probe_purity` (share of the most frequent class, NaN without images) and `probe_class` (its name, ""
-            without images), (n,) each; `probe_mean_purity` of all images, and `probe_chance_purity`, the same with
-            classes dealt at random.
+            `images` (n, shown, side, side, 3) uint8, the nearest first and white where there are fewer; `image_size`,
+            -1 for a cluster without a mean, `image_purity` (share of the most frequent class, NaN without images) and
+            `image_class` (its name, "" without images), (n,) each; `image_mean_purity` of all images, and
+            `image_chance_purity`, the same with classes dealt at random, both NaN where no cluster has a mean.
         """
-        index = keyed_subset(len(data.test), self.images, "concepts")
-        pixels, truth = fit(data.test.images(index), side), data.test.labels[index]
-        groups = self._groups(encoder, means, pixels) if len(means) else {}
-        mine = [groups.get(c) if c is not None else None for c in asked]
+        index = keyed_subset(len(data.test), self.count, "concepts")
+        truth = data.test.labels[index]
+        groups = self._groups(encoder, means, data, index, side) if len(means) else {}
+        mine = [groups.get(c, index[:0]) if c is not None else index[:0] for c in asked]
         dealt = truth[rng.permutation(0, "concepts/deal", len(truth))]
         return {
-            "probes": np.stack([self._shown(pixels, members) for members in mine]),
-            "probe_size": np.array([0 if members is None else len(members) for members in mine]),
-            "probe_purity": np.array([np.nan if members is None else purity(truth[members]) for members in mine]),
-            "probe_class": np.array(
-                ["" if members is None else data.classes[int(truth[members].bincount().argmax())] for members in mine]
+            "images": np.stack([self._shown(data, index[members[: self.shown]], side) for members in mine]),
+            "image_size": np.array(
+                [NOT_ASKED if c is None else len(members) for c, members in zip(asked, mine, strict=True)]
             ),
-            "probe_mean_purity": np.array(mean_purity(groups, truth)),
-            "probe_chance_purity": np.array(mean_purity(groups, dealt)),
+            "image_purity": np.array([purity(truth[members]) for members in mine]),
+            "image_class": np.array([data.classes[frequent(truth[m])] if len(m) else "" for m in mine]),
+            "image_mean_purity": np.array(mean_purity(groups, truth)),
+            "image_chance_purity": np.array(mean_purity(groups, dealt)),
         }
 
     @torch.no_grad()
-    def _groups(self, encoder: Encoder, means: Tensor, pixels: Tensor) -> dict[int, Tensor]:
-        """The images of each cluster that has any, the nearest first."""
-        towards = normalize(means, dim=1)
-        found = [
-            (normalize(encoder.embed(signed(some.to(means.device))), dim=1) @ towards.T).max(1)
-            for some in pixels.split(CHUNK)
-        ]
+    def _groups(self, encoder: Encoder, means: Tensor, data: Labelled, index: Tensor, side: int) -> dict[int, Tensor]:
+        """Where in `index` the images of each cluster are that has any, the nearest first."""
+        towards, found = normalize(means, dim=1), []
+        for some in index.split(CHUNK):
+            pixels = fit(data.test.images(some), side).to(means.device)
+            found.append((normalize(encoder.embed(signed(pixels)), dim=1) @ towards.T).max(1))
         cosine, nearest = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
         order = cosine.argsort(descending=True, stable=True)
         return {int(c): order[nearest[order] == c] for c in nearest.unique()}
 
-    def _shown(self, pixels: Tensor, members: Tensor | None) -> Pixels:  # (shown, h, w, 3)
-        sheet = np.full((self.shown, *pixels.shape[2:], 3), 255, np.uint8)
-        if members is not None:
-            some = as_pixels(pixels[members[: self.shown]])
-            sheet[: len(some)] = some
+    def _shown(self, data: Labelled, index: Tensor, side: int) -> Pixels:  # (shown, side, side, 3)
+        sheet = np.full((self.shown, side, side, 3), 255, np.uint8)
+        if len(index):
+            sheet[: len(index)] = as_pixels(fit(data.test.images(index), side))
         return sheet
 
 
+def frequent(classes: Tensor) -> int:
+    """The most frequent of classes (N,) int64, the lowest of several."""
+    return int(classes.bincount().argmax())
+
+
 def purity(classes: Tensor) -> float:
-    """Share of the most frequent of classes (N,) int64."""
-    return int(classes.bincount().max()) / len(classes)
+    """Share of the most frequent of classes (N,) int64; NaN of none."""
+    return int(classes.bincount().max()) / len(classes) if len(classes) else float("nan")
 
 
 def mean_purity(groups: dict[int, Tensor], truth: Tensor | None) -> float:

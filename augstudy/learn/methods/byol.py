@@ -41,9 +41,10 @@ class BYOLModules(Modules):
         """
         self.step = batch.step
         with torch.no_grad():
-            targets = [self.target(view) for view in batch.views[:2]]
+            # The second first, as it has always been: the target's norm statistics depend on it.
+            targets = {number: self.target(batch.views[number]) for number in (1, 0)}
         predictions = [self.predicted(view) for view in batch.views]
-        pairs = [(p, t) for i, p in enumerate(predictions) for j, t in enumerate(targets) if i != j]
+        pairs = [(p, t) for i, p in enumerate(predictions) for j, t in targets.items() if i != j]
         return 4 - 4 * torch.stack([(p * t).sum(1).mean() for p, t in pairs]).mean()
 
     def after_step(self) -> None:

@@ -57,19 +57,24 @@ class MoCoModules(Modules):
         """
         follow(self.key, self.query, self.settings.ema)
         first, second, *further = batch.views
-        with torch.no_grad():
-            keys = [
-                self._shuffled_keys(x, batch.step) for x in ((second, first) if self.settings.symmetric else (second,))
-            ]
-        self.fresh = torch.cat(keys)
-        queries = [self.query(view) for view in (first, *further)]
-        pairs = [(q, k) for i, q in enumerate(queries) for k in (keys if i else keys[:1])]
+        queries, keys = [self.query(first)], [self._shuffled_keys(second, batch.step)]
+        pairs = [(queries[0], keys[0])]
         if self.settings.symmetric:
-            pairs.append((self.query(second), keys[1]))
+            other = self.query(second)
+            keys.append(self._shuffled_keys(first, batch.step))
+            pairs.append((other, keys[1]))
+        self.fresh = torch.cat(keys)
+        queries += [self.query(view) for view in further]
+        pairs += [(q, k) for q in queries[1:] for k in keys]
         return torch.stack([self._found(q, k) for q, k in pairs]).mean(), torch.cat(queries)
 
     def _found(self, q: Tensor, everyones: Tensor) -> Tensor:
-        """Loss of finding each query's key, (B, D), among the keys of all processes those of this one, (W B, D)."""
+        """Loss of finding each query's key.
+
+        Args:
+            q: (B, D) of this process.
+            everyones: (W B, D) of all W processes, of which this one's are the positives.
+        """
         k = everyones.view(-1, *q.shape)[place()[0]]
         return cross_entropy(self._logits(q, k), q.new_zeros(len(q), dtype=torch.long))
 
@@ -78,6 +83,7 @@ class MoCoModules(Modules):
         positive = (q * k).sum(1, keepdim=True)
         return torch.cat((positive, q @ self.queue.keys.T), 1) / self.settings.temperature
 
+    @torch.no_grad()
     def _shuffled_keys(self, views: Tensor, step: int) -> Tensor:
         """Keys made in another order than queries, so that batch statistics do not tell which belong together.
 
@@ -128,8 +134,9 @@ class MoCo(Method):
         symmetric: each view is query and key in turn, as in the authors' CIFAR demonstration; twice the work a step.
         bn_splits: parts of a batch that batch norm sees apart; stands for the eight devices of the paper.
 
-    Of more than two views of a crop the first and the further ones are queries; the loss is the mean over all pairs of
-    a query and a key of another view. That form is ours; with two views it is the published loss.
+    Of more than two views of a crop the first and the further ones are queries, with `symmetric` all; the loss is
+    the mean over all pairs of a query and a key of another view. That form is ours; with two views it is the published
+    loss.
 
     Source: He et al., CVPR 2020; Chen et al., "Improved baselines with momentum contrastive learning", 2020.
     """

@@ -42,13 +42,18 @@ class NNCLRModules(Modules):
         projections, predictions = zip(*(self.embedded(view) for view in batch.views), strict=True)
         self.fresh = gathered(projections[0].detach())
         neighbours = [self.support.nearest(z.detach()) for z in projections[:2]]
-        pairs = [(n, p) for i, n in enumerate(neighbours) for j, p in enumerate(predictions) if i != j]
+        among = [everyones(p) for p in predictions]
+        pairs = [(n, p) for i, n in enumerate(neighbours) for j, p in enumerate(among) if i != j]
         return torch.stack([self._found(n, p) for n, p in pairs]).mean()
 
-    def _found(self, neighbours: Tensor, predicted: Tensor) -> Tensor:
-        """Cross-entropy of finding, from the neighbour of each view, the prediction of its other view among all."""
-        logits = neighbours @ everyones(predicted).T / self.settings.temperature  # (B, W B)
-        return cross_entropy(logits, rows(predicted))
+    def _found(self, neighbours: Tensor, among: Tensor) -> Tensor:
+        """Cross-entropy of finding, from the neighbour of a view, the prediction of another view of its crop.
+
+        Args:
+            neighbours: (B, D) of this process.
+            among: (W B, D), the predictions of all W processes.
+        """
+        return cross_entropy(neighbours @ among.T / self.settings.temperature, rows(neighbours))
 
     def after_step(self) -> None:
         assert self.fresh is not None

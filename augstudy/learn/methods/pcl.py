@@ -63,7 +63,7 @@ class PCLModules(MoCoModules):
         own = self.labels[grain][batch.index].repeat(len(queries) // len(batch.index))
         positive = (queries * prototypes[own]).sum(1, keepdim=True) / phi[own, None]
         drawn = self._drawn(grain, batch.step)
-        others = queries @ prototypes[drawn].T / phi[drawn]  # (B, r)
+        others = queries @ prototypes[drawn].T / phi[drawn]  # (F B, r)
         others = others.masked_fill(drawn == own[:, None], float("-inf"))
         return cross_entropy(torch.cat((positive, others), 1), torch.zeros_like(own))
 
@@ -162,7 +162,7 @@ class PCL(MoCo):
         seeding: first centroids: "random" embeddings, as published, or "k-means++".
         centre: side in pixels of the central square of a crop that clustering looks at; smaller crops are seen whole.
 
-    The other settings are MoCo's. Of more than two views of a crop all but the second are queries, of both terms.
+    The other settings are MoCo's. Of more than two views of a crop all but the second are queries of ProtoNCE.
 
     Source: Li, Zhou, Xiong, Hoi, "Prototypical contrastive learning of unsupervised representations", ICLR 2021,
     equations 11 and 12; code salesforce/PCL.

@@ -25,7 +25,9 @@ class ClusterSheet:
     width: float = 7.0
 
     def __call__(self, results: Results) -> Figure:
-        found = galleries(results, "clusters")
+        found = [
+            one for one in galleries(results, "clusters") if "images" in one.arrays
+        ]  # not made before it had these
         if not found:
             raise NothingToShow("no run has clusters", f"Run a DeepCluster row here: {results.command}")
         lines = [
@@ -34,9 +36,10 @@ class ClusterSheet:
         ]
         caption = (
             "Clusters of the last epoch, a line each: crops drawn at random, and behind the gap the nearest of the "
-            "labelled test images, each of which is given to the cluster whose mean feature is nearest. Tightest: "
-            "least mean squared distance of features of length 1 to their mean; largest and drawn: of those not shown "
-            "yet. Purity: share of the most frequent class, beside that of classes dealt at random."
+            "labelled test images, each of which is given to the cluster whose mean feature is nearest (a dash: too "
+            "small to have a mean). Tightest: least mean squared distance of features of length 1 to their mean; "
+            "largest and drawn: of those not shown yet. Purity: share of the most frequent class, beside that of "
+            "classes dealt at random."
         )
         whole = " ".join(text for text in (caption, results.image_sentence, results.probe_sentence) if text)
         return grid_page(results.title, whole, lines, self.width)
@@ -47,7 +50,7 @@ def _kinds(one: Gallery) -> list[str]:
 
 
 def _name(one: Gallery) -> str:
-    told = [_purity(one.arrays, "probe_", "test images"), _purity(one.arrays, "", "crops")]
+    told = [_purity(one.arrays, "image_", "test images"), _purity(one.arrays, "", "crops")]
     return ", ".join([f"{one.name}, seed {one.seed}: {int(one.arrays['clusters'])} clusters", *filter(None, told)])
 
 
@@ -58,12 +61,15 @@ def _purity(arrays: Arrays, which: str, of: str) -> str:
 
 
 def _label(kind: str, arrays: Arrays) -> str:
-    """Each cluster's crops, and its test images: `tightest: 71, 66 crops; 12 (42 % ship), 0 test images`."""
+    """Each cluster's crops, and its test images: `tightest: 71, 66 crops; 12 (42 % ship), 0 test images`.
+
+    A cluster too small to have a mean was given none, and has a dash.
+    """
     mine = arrays["kind"] == kind
     sizes = ", ".join(f"{size}" for size in arrays["size"][mine])
     given = [
-        f"{size} ({100 * share:.0f} % {name})" if size else "0"
-        for size, share, name in zip(*(arrays[f"probe_{x}"][mine] for x in ("size", "purity", "class")), strict=True)
+        f"{size} ({100 * share:.0f} % {name})" if size > 0 else "0" if size == 0 else "-"
+        for size, share, name in zip(*(arrays[f"image_{x}"][mine] for x in ("size", "purity", "class")), strict=True)
     ]
     return f"{kind}: {sizes} crops; {', '.join(given)} test images"
 
@@ -71,6 +77,6 @@ def _label(kind: str, arrays: Arrays) -> str:
 def _sheet(kind: str, arrays: Arrays) -> Pixels:
     """A line a cluster: its crops, a gap, its test images."""
     mine = arrays["kind"] == kind
-    crops, probes = (lines_of_tiles(arrays[name][mine] / 255) for name in ("crops", "probes"))
+    crops, images = (lines_of_tiles(arrays[name][mine] / 255) for name in ("crops", "images"))
     gap = np.ones((len(crops), arrays["crops"].shape[-2] // 2, 3))
-    return np.concatenate((crops, gap, probes), 1)
+    return np.concatenate((crops, gap, images), 1)

@@ -6,12 +6,12 @@ import torch
 
 from augstudy.core.errors import UserError
 from augstudy.data.corpus import Corpus, Recipe
-from augstudy.data.datasets.base import Labelled, Stored
-from augstudy.evaluate.features import Extraction, Features
+from augstudy.data.datasets.base import Labelled, Stored, fit
+from augstudy.evaluate.features import Extraction, Features, keyed_subset
 from augstudy.evaluate.visuals.arrays import as_pixels
 from augstudy.evaluate.visuals.attention import Attention
 from augstudy.evaluate.visuals.clusters import Clusters
-from augstudy.evaluate.visuals.concepts import Concepts
+from augstudy.evaluate.visuals.concepts import Concepts, mean_purity
 from augstudy.evaluate.visuals.encoders import untrained
 from augstudy.evaluate.visuals.filters import first_layer
 from augstudy.evaluate.visuals.neighbours import Confusions, Neighbours
@@ -104,11 +104,11 @@ def test_labelled_images_go_to_the_cluster_whose_mean_is_nearest(encoder, corpus
         x = unit(held_back.test.images(torch.tensor([i])))
         cosines = [x @ mean / np.linalg.norm(mean) for mean in means]
         members[int(np.argmax(cosines))].append((-max(cosines), i))
-    assert sorted(found["probe_size"].tolist()) == sorted(len(some) for some in members)
+    assert sorted(found["image_size"].tolist()) == sorted(len(some) for some in members)
     shares = [max(np.bincount([i % 2 for _, i in some])) for some in members if some]
-    assert float(found["probe_mean_purity"]) == pytest.approx(sum(shares) / 40)
-    for crops, probes, size, purity, name in zip(
-        *(found[key] for key in ("crops", "probes", "probe_size", "probe_purity", "probe_class")), strict=True
+    assert float(found["image_mean_purity"]) == pytest.approx(sum(shares) / 40)
+    for crops, images, size, purity, name in zip(
+        *(found[key] for key in ("crops", "images", "image_size", "image_purity", "image_class")), strict=True
     ):
         cluster = next(
             c
@@ -118,9 +118,9 @@ def test_labelled_images_go_to_the_cluster_whose_mean_is_nearest(encoder, corpus
         nearest = [i for _, i in sorted(members[cluster])]
         assert size == len(nearest)
         np.testing.assert_array_equal(
-            probes[:size], as_pixels(held_back.test.images(torch.tensor(nearest[:3], dtype=torch.long)))
+            images[:size], as_pixels(held_back.test.images(torch.tensor(nearest[:3], dtype=torch.long)))
         )
-        assert (probes[size:] == 255).all()
+        assert (images[size:] == 255).all()
         if size:
             counts = np.bincount([i % 2 for i in nearest], minlength=2)
             assert (purity, name) == (counts.max() / size, "ab"[counts.argmax()])
@@ -128,9 +128,38 @@ def test_labelled_images_go_to_the_cluster_whose_mean_is_nearest(encoder, corpus
 
 def test_clusters_too_small_to_have_a_mean_take_no_images(encoder, corpus, held_back):
     found = Clusters(each=1, sample=120)(encoder, corpus, torch.arange(200) // 100, None, held_back)
-    assert found["probe_size"].tolist() == [0] * len(found["kind"])
-    assert np.isnan(found["probe_mean_purity"])
-    assert (found["probes"] == 255).all()
+    assert found["image_size"].tolist() == [-1] * len(found["kind"])
+    assert np.isnan(found["image_mean_purity"])
+    assert (found["images"] == 255).all()
+
+
+def test_all_clusters_that_are_shown_have_a_mean_whatever_the_budget(encoder, corpus, held_back):
+    labels = torch.arange(200) // 5  # forty clusters, of which ten are read
+    found = Clusters(each=2, sample=5, budget=50)(encoder, corpus, labels, None, held_back)
+    assert found["kind"].tolist() == ["tightest"] * 2 + ["largest"] * 2 + ["drawn"] * 2
+    assert np.isfinite(found["spread"]).all()
+    assert (found["image_size"] >= 0).all()
+
+
+def test_images_of_another_size_are_scaled_and_as_many_as_asked_for_are_given_out(encoder, corpus, held_back):
+    small = Stored(held_back.test.pixels[..., ::2, ::2].contiguous(), held_back.test.labels)
+    data = Labelled("own", small, small, ("a", "b"), "", "f")
+    clusters = Clusters(each=4, sample=50, concepts=Concepts(count=25))
+    found = clusters(encoder, corpus, torch.arange(200) // 50, None, data)
+    assert found["image_size"].sum() == 25
+    assert found["images"].shape[1:] == (4, 32, 32, 3)
+    index = keyed_subset(40, 25, "concepts")
+    first = fit(small.images(index), 32)
+    shown = found["images"][found["image_size"] > 0][:, 0]
+    assert all((as_pixels(first) == picture).all((1, 2, 3)).any() for picture in shown)
+
+
+def test_chance_is_the_purity_of_classes_dealt_at_random():
+    """Of clusters as large, with 3 of 4 classes alike: about 3/4 in large ones, 1 in those of one image."""
+    groups, truth = {0: torch.arange(100), 1: torch.tensor([100])}, torch.tensor([0, 0, 0, 1] * 25 + [1])
+    assert mean_purity(groups, truth) == pytest.approx(76 / 101)
+    assert np.isnan(mean_purity(groups, None))
+    assert np.isnan(mean_purity({}, truth))
 
 
 def test_neighbours_are_of_the_class_that_features_say(apart):
