@@ -25,7 +25,7 @@ def neurons(
     seed: Annotated[int, typer.Option("--seed", help="Of noise and shifts.")] = 0,
     out: Annotated[Path, typer.Option("--out", metavar="PNG", help="Picture to write.")] = Path("neurons.png"),
 ) -> None:
-    """Draw, for some units of a layer, a picture that maximises each, and the crops that excite it most."""
+    """Draw, for some units of a layer, a picture made to excite each, and the crops that excite it most."""
     from augstudy.core.errors import UserError
     from augstudy.evaluate.visuals.arrays import as_pixels
     from augstudy.evaluate.visuals.encoders import named_encoders

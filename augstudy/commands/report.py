@@ -37,7 +37,11 @@ def report(
         loaded.require_records()
         draw(loaded, keep=page.is_drawn(loaded))
     if compare:
-        names = "_".join(folder.path.name for folder in folders)
+        short = [folder.path.name for folder in folders]
+        names = "_".join(
+            name if short.count(name) == 1 else f"{folder.path.parent.name}_{name}"
+            for name, folder in zip(short, folders, strict=True)
+        )
         paths = [page.compare(found, out or results / f"compare_{names}.html")]
     else:
         paths = [page.write(loaded, out) for loaded in found]

@@ -149,6 +149,8 @@ def encoder_files(where: RunFolder | Path | str) -> tuple[Path, Path]:
 def again(weights: Path, card: Path) -> str:
     """What to do about an encoder that cannot be had."""
     files, record = f"{weights.name} and {card.name}", RunFolder(weights.parent).record
+    if not record.exists():  # as in a clone, whose results lie in the study's records.json
+        return f"Name a run that was made here (its study makes it: augstudy run), or copy {files} there."
     return f"Copy {files} there again; where a study made them, delete {record} and run it again."
 
 

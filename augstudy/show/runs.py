@@ -111,7 +111,7 @@ def _note(folder: RunFolder, facts: Mapping[str, Any], record: Mapping[str, Any]
     if record:
         return str(record["reason"] or "")
     if published:  # as in a clone
-        return "its results are in records.json only"
+        return "a clone's: in records.json"
     return f"stopped by {facts['stopped']}" if facts.get("stopped") else "" if folder.path.is_dir() else "not begun"
 
 

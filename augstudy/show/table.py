@@ -19,8 +19,10 @@ from augstudy.show.information import information_blocks, rich_information
 from augstudy.show.markdown import escaped, pipes
 from augstudy.show.verdicts import judge
 
-__all__ = ["ASIDE", "measure", "rich_table", "summary", "write"]
+__all__ = ["ASIDE", "BEST_AT_CHANCE", "measure", "rich_table", "summary", "write"]
 
+# At its equilibrium a discriminator is at chance: that is the goal, and no failure.
+BEST_AT_CHANCE = ("discriminator accuracy",)
 ASIDE = ("penalty", "constant")  # a choice and a fact of the features, no findings: they are in table.csv alone
 _NOT_AXES = {"study", "label", "method", "data", "image", "seed", "layer", "probe", "protocol", "probe_data", "metric"}
 _NOT_AXES |= {"value", "low", "high"}
@@ -212,4 +214,5 @@ def _pretext_cells(entries: list[dict[str, Any]]) -> list[str]:
     values = pd.Series([entry["value"] for entry in entries], dtype=float)
     chance = entries[0].get("chance")
     mean = _spread(values.mean(), values.std(), _digits(values))
-    return [mean, "-" if chance is None else f"{chance:.3g}", entries[0].get("better") or "-", str(values.count())]
+    better = "chance" if entries[0]["metric"] in BEST_AT_CHANCE else entries[0].get("better") or "-"
+    return [mean, "-" if chance is None else f"{chance:.3g}", better, str(values.count())]

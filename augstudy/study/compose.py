@@ -110,7 +110,9 @@ def _study(node: dict[str, Any], where: str) -> Study:
     for key in ("rows", "seeds", "figures", "claims", "loggers"):
         value = node.get(key, getattr(Study, key))
         if not isinstance(value, list | tuple):
-            raise UserError(f"{where}: {key} is {value!r}, not a list", f"Write {key}: [...].")
+            raise UserError(
+                f"{where}: {key} is {value!r}, not a list", f"Write {key}: [...], or '{key}=[...]' where it is typed."
+            )
         node[key] = tuple(value)
     probes = node.get("probes", ["linear"])
     node["probes"] = {_text(name, f"{where}: probes"): {} for name in probes} if isinstance(probes, list) else probes
@@ -231,7 +233,8 @@ def _sort(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, list[Any]
             key = f"{key}.name"  # backbone=conv5 is short for backbone.name=conv5
         if key.split(".")[0] not in ROW_SECTIONS:
             if override.is_sweep_override():
-                raise UserError(f"override {text!r}: {key} cannot be swept", f"Give one value: {key}=...")
+                fix = f"Give one value: {key}=... (a list in brackets and quotes: '{key}=[a,b]')."
+                raise UserError(f"override {text!r}: {key} cannot be swept", fix)
             # A scale is a choice among files; what else is typed may add to a section.
             plain.append(f"++{text}" if key != "scale" and text[0].isalpha() else text)
         elif override.is_sweep_override():

@@ -19,7 +19,7 @@ def test_in_a_clone_the_list_says_where_the_results_of_its_runs_are(tmp_path):
     first, second = (folder.run(run["hash"]) for run in index["runs"])
     first.record.unlink()  # the repository has records.json, but no run's own record
     assert [(run.state, run.note) for run in found_runs(folder)] == [
-        ("unfinished", "its results are in records.json only"),
+        ("unfinished", "a clone's: in records.json"),
         ("finished", ""),
     ]
     folder.records.write_text("[")

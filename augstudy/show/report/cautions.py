@@ -10,6 +10,7 @@ import pandas as pd
 from augstudy.show.base import Results
 from augstudy.show.costs import facts
 from augstudy.show.curves import LOSS, curves
+from augstudy.show.table import BEST_AT_CHANCE
 
 __all__ = ["COLLAPSED_NATS", "Caution", "at_the_end", "cautions"]
 
@@ -25,8 +26,6 @@ ALIKE = 25.0  # per cent of pairs of any two crops that share their prototype: t
 CONSTANT = 10.0  # per cent of a layer's features; a few units that are never on are usual behind a ReLU
 CUE = 5.0  # points above chance on pictures that have no up: more than the sampling error of a thousand crops
 
-# At its equilibrium BiGAN's discriminator is at chance: that is the goal, and no failure.
-_BEST_AT_CHANCE = ("discriminator accuracy",)
 _FOOLED_NEVER = 99.0  # per cent: a discriminator that is never fooled gives the generator no gradient
 
 
@@ -87,7 +86,7 @@ def at_the_end(diagnostics: Iterable[dict[str, Any]], facts: dict[str, Any]) -> 
             yield "not a number", f"{metric} is not finite at the end."
             continue
         yield from _named(metric, value, entry, facts)
-        if not _is_better(entry) and metric not in _BEST_AT_CHANCE:
+        if not _is_better(entry) and metric not in BEST_AT_CHANCE:
             chance = f"{entry['chance']:.3g}"
             yield "not learnt", f"{metric} ended at {value:.3g}, no better than chance ({chance})."
 
@@ -125,7 +124,7 @@ def _named(metric: str, value: float, entry: dict[str, Any], facts: dict[str, An
     if metric.endswith("on noise") and value > entry["chance"] + CUE:
         told = f"{metric} is {value:.0f} % (chance {entry['chance']:.3g} %)"
         yield "shortcut", f"{told}: borders, interpolation or colour fringes give the answer away."
-    if metric in _BEST_AT_CHANCE and value > _FOOLED_NEVER:
+    if metric in BEST_AT_CHANCE and value > _FOOLED_NEVER:
         yield "not learnt", f"the {metric} is {value:.1f} %: the generator never fools the discriminator."
 
 

@@ -44,7 +44,8 @@ def test_a_folder_can_be_named_by_its_path_and_the_page_placed_anywhere(clone, t
 
 def test_studies_are_put_side_by_side(clone, tmp_path):
     call("report", clone.path, "--compare", clone.path, "--results", tmp_path)
-    page = (tmp_path / "compare_toy_toy.html").read_text()
+    place = clone.path.parent.name  # of two studies of one name the folder is told
+    page = (tmp_path / f"compare_{place}_toy_{place}_toy.html").read_text()
     assert page.count("How far does one image go?") == 2
 
 
