@@ -7,13 +7,16 @@ CORES := $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() or 1))')
 # A process a core, with one thread each: quicker than one process with all of them, for most tests are short.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
 
-.PHONY: study test test-all lint format help
+.PHONY: install study test test-all lint format help
 
 help:
+	@echo "make install   install augstudy and what it needs into .venv (7 GB)"
 	@echo "make study     install augstudy into .venv and run studies/single_image_A.yaml (25 minutes on two cores)"
 	@echo "make test      install augstudy into .venv and run the tests (minutes on two cores)"
 	@echo "make test-all  the tests marked slow, faults or gpu as well"
 	@echo "make lint      ruff check, ruff format --check, mypy"
+
+install: $(INSTALLED)
 
 study: $(INSTALLED)
 	@echo "== running studies/single_image_A.yaml; finished runs are kept, results appear in results/single_image_A"
