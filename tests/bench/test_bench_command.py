@@ -48,7 +48,7 @@ def lines_of(call, name):
     return [json.loads(line) for line in call(name, "--json", "--device", "cpu").splitlines()]
 
 
-@pytest.mark.parametrize("name", ["crops", "views"])
+@pytest.mark.parametrize("name", ["crops", pytest.param("views", marks=pytest.mark.slow)])
 def test_json_lines_have_their_keys(call, name):
     lines = lines_of(call, name)
     assert lines
@@ -64,6 +64,7 @@ def test_crops_have_a_line_for_each_quality_against_the_same_reference(call):
     assert len({(line["reference_per_s"], line["reference_psnr_db"]) for line in lines}) == 1
 
 
+@pytest.mark.slow
 def test_views_are_measured_against_the_faster_reference(call):
     (line,) = lines_of(call, "views")
     assert line["reference_per_s"] == max(line["kornia_per_s"], line["torchvision_per_s"])

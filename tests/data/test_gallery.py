@@ -51,7 +51,7 @@ def hashes(loader):
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_workers_and_batch_sizes_give_the_same_crops_by_hash(files, start):
     corpus = Corpus(files, Recipe(count=57, size=16))
     expected = hashes([corpus.batch(torch.arange(57))])

@@ -145,6 +145,7 @@ def test_a_disk_that_fills_leaves_nothing_half_written(make, full, whole, form, 
     assert files_of(export.folder) == expected
 
 
+@pytest.mark.slow
 def test_a_file_size_limit_of_the_system_is_told_and_survived(tmp_path, whole, make):
     """A write that the system itself refuses, in the middle of a shard."""
     codes, said = dying((str(tmp_path / "out"), "webdataset", "jpeg", "file too large"))
