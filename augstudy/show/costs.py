@@ -6,7 +6,7 @@ from typing import Any
 from augstudy.core.store import read_yaml
 from augstudy.show.base import Results, Row
 
-__all__ = ["facts", "machines", "seconds"]
+__all__ = ["facts", "machines", "samples", "seconds"]
 
 
 @lru_cache(maxsize=4)  # figures and report ask for the same; none of them changes it
@@ -21,6 +21,12 @@ def seconds(results: Results, row: Row) -> list[float]:
     """What each finished run of a row took to train, in seconds, by seed."""
     records = (results.records[run["hash"]] for run in row.runs if results.status(run) == "finished")
     return [float(record["seconds"]) for record in records if record.get("seconds") is not None]
+
+
+def samples(row: Row) -> int | None:
+    """What each run of a row saw in training: crops x epochs x views of a crop; None where the study does not say."""
+    told = {run.get("samples") for run in row.runs}
+    return told.pop() if len(told) == 1 else None
 
 
 def machines(results: Results) -> str:

@@ -15,6 +15,7 @@ from augstudy.core.records import write_records
 from augstudy.core.store import write_text
 from augstudy.show.base import Results, Row
 from augstudy.show.claim_table import claim_blocks, rich_claims
+from augstudy.show.costs import samples, seconds
 from augstudy.show.information import information_blocks, rich_information
 from augstudy.show.markdown import escaped, pipes
 from augstudy.show.verdicts import judge
@@ -171,6 +172,8 @@ def _markdown(results: Results, claims: pd.DataFrame) -> str:
     blocks += information_blocks(results)
     if not claims.empty:
         blocks += claim_blocks(claims)
+    if training := _training_lines(results):
+        blocks += ["## Training", training, "Samples: crops x epochs x views of a crop that a run was trained on."]
     if pretext := _pretext_lines(results):
         blocks += ["## Pretext task", pretext]
     if results.gaps:
@@ -194,6 +197,18 @@ def _value(value: Any) -> str:
 
 def _cell(cell: _Cell) -> str:
     return f"**{cell.text}**" if cell.best else cell.text
+
+
+def _training_lines(results: Results) -> str:
+    """What each row was trained on and for how long, where the study says."""
+    lines = []
+    for row in results.distinct_rows:
+        count, took = samples(row), seconds(results, row)
+        if count is not None:
+            mean = f"{sum(took) / len(took):,.0f}" if took and count else "-"
+            lines.append([escaped(row.label), *map(_value, row.values), f"{count:,}" if count else "-", mean])
+    header = [*map(escaped, ("row", *results.axes)), "samples", "seconds a run"]
+    return pipes(header, lines, texts=1 + len(results.axes)) if lines else ""
 
 
 def _pretext_lines(results: Results) -> str:

@@ -74,13 +74,12 @@ def in_all(lines: list[Line]) -> str:
 
 def _line(laboratory: Laboratory, plans: list[Planned]) -> Line:
     plan, run = plans[0], plans[0].run
-    crops = run.recipe.count if run.cropped else len(laboratory.source(plan)) if run.method.trains else 0
     return Line(
         row=run.row,
         method=run.method_name,
         data=run.data if plan.pictures == "-" else plan.pictures,
         parameters=parameters(run.method.network(run.backbone, run.view)),
-        samples=run.method.visits(crops) * run.method.epochs * len(run.view.graphs(run.method.views)),
+        samples=laboratory.stock.samples(plan, laboratory.fabric.device),
         runs=len(plans),
     )
 

@@ -22,9 +22,18 @@ ADVICE = "; AUGSTUDY_DATA may name a folder that has it"
 
 
 def study_facts(
-    study: Study, planned: list[Planned], images: list[ImageUsed], data: Labelled, measurement: Measurement
+    study: Study,
+    planned: list[Planned],
+    seen: list[int],
+    images: list[ImageUsed],
+    data: Labelled,
+    measurement: Measurement,
 ) -> dict[str, Any]:
-    """`study.yaml`: what table and figures need to know besides the records."""
+    """`study.yaml`: what table and figures need to know besides the records.
+
+    Args:
+        seen: samples that each run sees in its training.
+    """
     return {
         "study": study.name,
         "title": study.title,
@@ -45,7 +54,7 @@ def study_facts(
         "notes": left_out(planned, data),
         "axes": list(study.sweep),
         "units": units(study, planned),
-        "runs": [entry(plan) for plan in planned],
+        "runs": [entry(plan) | {"samples": count} for plan, count in zip(planned, seen, strict=True)],
     }
 
 

@@ -163,6 +163,18 @@ class Stock:
         size = self.labelled.train.images(torch.zeros(1, dtype=torch.long)).shape[-1]
         return Whole(self.labelled.train, size, run.seed, device, limit=run.full.count)
 
+    def seen(self, planned: list[Planned], device: torch.device) -> list[int]:
+        """See `samples`, of each run."""
+        return [self.samples(plan, device) for plan in planned]
+
+    def samples(self, plan: Planned, device: torch.device) -> int:
+        """What a run sees in its training: crops x epochs x views of a crop; 0 of one that is not trained."""
+        run = plan.run
+        if not run.method.trains:
+            return 0
+        count = run.recipe.count if run.cropped else len(self.source(plan, device))
+        return run.method.visits(count) * run.method.epochs * len(run.view.graphs(run.method.views))
+
 
 def waits(plan: Planned, folder: StudyFolder) -> bool:
     """Whether a run cannot begin yet, for its teacher is still to be trained."""

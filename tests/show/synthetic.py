@@ -43,6 +43,7 @@ def study_index(
             "seed": seed,
             "axes": {key: v for key, v in zip(AXES, point, strict=True) if v is not None},
             "hash": digest([label, seed, *(point if others else point[:1])]),
+            "samples": 0 if method == "random" else 40_000,
         }
         for label, method, data in lines
         for point in product(values or (None,), others or (None,))

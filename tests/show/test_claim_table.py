@@ -29,7 +29,7 @@ def folder(make):
 
 def section(folder):
     text = folder.markdown.read_text(encoding="utf-8")
-    return text[text.index("## Claims") : text.index("## Pretext task")]
+    return text[text.index("## Claims") : text.index("## Training")]
 
 
 def test_markdown_has_a_line_for_each_claim(folder):

@@ -113,6 +113,17 @@ def test_markdown_without_fallbacks_warns_of_nothing(make):
     assert "Note." not in markdown(make(index))
 
 
+def test_markdown_tells_what_each_row_saw_and_how_long_it_took(make):
+    index = study_index(LINES, (0, 1))
+    text = markdown(make(index))
+    training = text[text.index("## Training") : text.index("## Pretext task")]
+    assert cells(training, "random") == ["random", "-", "-"]
+    assert cells(training, "RotNet, 1 image") == ["RotNet, 1 image", "40,000", "1"]
+    for run in index["runs"]:
+        del run["samples"]  # as of a study written before it was told
+    assert "## Training" not in markdown(make(index))
+
+
 def test_markdown_has_the_pretext_task_with_its_chance(make):
     text = markdown(make())
     pretext = text[text.index("## Pretext task") :]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from augstudy.show.base import Results, Row
 from augstudy.show.claim_table import HEADER, cells, reasons
-from augstudy.show.costs import facts, seconds
+from augstudy.show.costs import facts, samples, seconds
 from augstudy.show.report.cautions import cautions
 from augstudy.show.report.plates import plates
 from augstudy.show.report.sparks import trainings
@@ -157,11 +157,18 @@ def _runs(results: Results) -> list[dict[str, Any]]:
 
 def _costs(results: Results) -> dict[str, Any]:
     """Seconds of training: of each row, and of all together."""
-    rows = [(row.name, took) for row in results.distinct_rows if (took := seconds(results, row))]
+    rows = [(row, took) for row in results.distinct_rows if (took := seconds(results, row))]
     total = sum(sum(took) for _, took in rows)
     return {
         "rows": [
-            {"row": name, "runs": len(took), "mean": float(np.mean(took)), "all": sum(took)} for name, took in rows
+            {
+                "row": row.name,
+                "runs": len(took),
+                "samples": samples(row),
+                "mean": float(np.mean(took)),
+                "all": sum(took),
+            }
+            for row, took in rows
         ],
         "total": total,
     }
