@@ -168,7 +168,6 @@ def gallery_arrays(row: int, classes: int = 12) -> dict[str, dict[str, np.ndarra
             "kind": np.repeat(["tightest", "largest", "drawn"], 3),
             "size": 100 - np.arange(9),
             "spread": np.linspace(0.1, 0.9, 9),
-            "purity": np.full(9, np.nan) if row % 2 else np.linspace(0.2, 0.6, 9),
             "clusters": np.array(300),
             "mean_purity": np.array(np.nan if row % 2 else 0.31),
             "chance_purity": np.array(np.nan if row % 2 else 0.14),

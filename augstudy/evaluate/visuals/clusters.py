@@ -13,7 +13,7 @@ from augstudy.core.bundle import Arrays
 from augstudy.data.corpus import Source
 from augstudy.data.datasets.base import Labelled
 from augstudy.evaluate.visuals.arrays import as_pixels
-from augstudy.evaluate.visuals.concepts import Concepts, mean_purity, purity
+from augstudy.evaluate.visuals.concepts import Concepts, mean_purities
 from augstudy.learn.backbones.base import Encoder, signed
 
 __all__ = ["Clusters"]
@@ -61,9 +61,9 @@ class Clusters:
 
         Returns:
             `crops` (n, shown, h, w, 3) uint8, white where a cluster has fewer; and for each of the n clusters `kind`,
-            `size`, `spread` (NaN where it was not measured) and `purity`, the share of its most frequent class (NaN
-            without classes); `clusters`, how many are not empty; `mean_purity` of all crops, and `chance_purity`, the
-            same with classes dealt at random. What `Concepts` tells of the labelled images goes with it.
+            `size` and `spread` (NaN where it was not measured); `clusters`, how many are not empty; `mean_purity`, the
+            share of all crops that are of their cluster's most frequent class, and `chance_purity`, the same with
+            classes dealt at random (NaN without classes). What `Concepts` tells of the labelled images goes with it.
         """
         order = rng.permutation(0, "clusters/crops", len(labels))
         names, counts = labels.unique(return_counts=True)
@@ -75,16 +75,15 @@ class Clusters:
         kinds = self._chosen(groups, dict(zip(looked, spread, strict=True)))
         places = [looked.index(name) if name in looked else None for name, _ in kinds]
         crops = np.stack([self._crops(source, groups[name]) for name, _ in kinds])
-        dealt = truth[rng.permutation(0, "clusters/deal", len(truth))] if truth is not None else None
+        mean, chance = mean_purities(groups, truth, "clusters/deal")
         return {
             "crops": crops,
             "kind": np.array([kind for _, kind in kinds]),
             "size": np.array([len(groups[name]) for name, _ in kinds]),
             "spread": np.array([np.nan if place is None else spread[place] for place in places]),
-            "purity": np.array([np.nan if truth is None else purity(truth[groups[name]]) for name, _ in kinds]),
             "clusters": np.array(len(groups)),
-            "mean_purity": np.array(mean_purity(groups, truth)),
-            "chance_purity": np.array(mean_purity(groups, dealt)),
+            "mean_purity": np.array(mean),
+            "chance_purity": np.array(chance),
             **self.concepts(encoder, features.mean(1), places, data, crops.shape[-2]),
         }
 

@@ -17,7 +17,7 @@ from augstudy.evaluate.features import keyed_subset
 from augstudy.evaluate.visuals.arrays import as_pixels
 from augstudy.learn.backbones.base import Encoder, signed
 
-__all__ = ["Concepts", "mean_purity", "purity"]
+__all__ = ["Concepts", "mean_purities", "purity"]
 
 CHUNK = 512
 NOT_ASKED = -1  # the size of a cluster that has no mean
@@ -64,7 +64,7 @@ class Concepts:
         truth = data.test.labels[index]
         groups = self._groups(encoder, means, data, index, side) if len(means) else {}
         mine = [groups.get(c, index[:0]) if c is not None else index[:0] for c in asked]
-        dealt = truth[rng.permutation(0, "concepts/deal", len(truth))]
+        mean, chance = mean_purities(groups, truth, "concepts/deal")
         return {
             "images": np.stack([self._shown(data, index[members[: self.shown]], side) for members in mine]),
             "image_size": np.array(
@@ -72,8 +72,8 @@ class Concepts:
             ),
             "image_purity": np.array([purity(truth[members]) for members in mine]),
             "image_class": np.array([data.classes[frequent(truth[m])] if len(m) else "" for m in mine]),
-            "image_mean_purity": np.array(mean_purity(groups, truth)),
-            "image_chance_purity": np.array(mean_purity(groups, dealt)),
+            "image_mean_purity": np.array(mean),
+            "image_chance_purity": np.array(chance),
         }
 
     @torch.no_grad()
@@ -104,8 +104,19 @@ def purity(classes: Tensor) -> float:
     return int(classes.bincount().max()) / len(classes) if len(classes) else float("nan")
 
 
-def mean_purity(groups: dict[int, Tensor], truth: Tensor | None) -> float:
-    """Share of all samples that are of the most frequent class of their group; NaN without classes or groups."""
+def mean_purities(groups: dict[int, Tensor], truth: Tensor | None, deal: str) -> tuple[float, float]:
+    """Share of all samples that are of their group's most frequent class, and the same with classes dealt at random.
+
+    Args:
+        groups: numbers of samples by group.
+        truth: (N,) int64, the class of each sample; without classes or groups both shares are NaN.
+        deal: the stream that deals them.
+    """
     if truth is None or not groups:
-        return float("nan")
-    return sum(purity(truth[members]) * len(members) for members in groups.values()) / len(truth)
+        return float("nan"), float("nan")
+    dealt = truth[rng.permutation(0, deal, len(truth))]
+    mean, chance = (
+        sum(purity(classes[members]) * len(members) for members in groups.values()) / len(truth)
+        for classes in (truth, dealt)
+    )
+    return mean, chance
