@@ -25,7 +25,7 @@ def study_facts(
     study: Study,
     planned: list[Planned],
     seen: list[int],
-    images: list[ImageUsed],
+    images: Iterable[ImageUsed],
     data: Labelled,
     measurement: Measurement,
 ) -> dict[str, Any]:

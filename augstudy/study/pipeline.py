@@ -294,7 +294,7 @@ class Laboratory:
 
     def index(self) -> dict[str, Any]:
         """`study.yaml`: what table and figures need to know besides the records."""
-        seen, images = self.stock.seen(self.planned, self.fabric.device), list(self.stock.images.values())
-        facts = study_facts(self.study, self.planned, seen, images, self.labelled, self.measurement)
+        seen = [self.stock.samples(plan, self.fabric.device) for plan in self.planned]
+        facts = study_facts(self.study, self.planned, seen, self.stock.images.values(), self.labelled, self.measurement)
         informed = self.information.told(facts["runs"], self.runs)
         return facts | informed | {"command": self.folder.made_by(self.study.command)}

@@ -163,10 +163,6 @@ class Stock:
         size = self.labelled.train.images(torch.zeros(1, dtype=torch.long)).shape[-1]
         return Whole(self.labelled.train, size, run.seed, device, limit=run.full.count)
 
-    def seen(self, planned: list[Planned], device: torch.device) -> list[int]:
-        """See `samples`, of each run."""
-        return [self.samples(plan, device) for plan in planned]
-
     def samples(self, plan: Planned, device: torch.device) -> int:
         """What a run sees in its training: crops x epochs x views of a crop; 0 of one that is not trained."""
         run = plan.run

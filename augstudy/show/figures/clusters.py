@@ -25,9 +25,8 @@ class ClusterSheet:
     width: float = 7.0
 
     def __call__(self, results: Results) -> Figure:
-        found = [
-            one for one in galleries(results, "clusters") if "images" in one.arrays
-        ]  # not made before it had these
+        # A gallery made before test images were given out has none to draw.
+        found = [one for one in galleries(results, "clusters") if "images" in one.arrays]
         if not found:
             raise NothingToShow("no run has clusters", f"Run a DeepCluster row here: {results.command}")
         lines = [
