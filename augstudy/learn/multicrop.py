@@ -1,12 +1,12 @@
 """Views of several sizes through one network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import torch
 from torch import Tensor
 
-__all__ = ["passes"]
+__all__ = ["crossed", "passes"]
 
 Layer = Callable[[Tensor], Tensor]
 
@@ -21,3 +21,8 @@ def passes(backbone: Layer, views: list[Tensor], head: Layer) -> list[Tensor]:
     groups = [list(same) for _, same in groupby(views, lambda view: view.shape[-2:])]
     features = torch.cat([backbone(torch.cat(group)) for group in groups])
     return list(head(features).chunk(len(views)))
+
+
+def crossed(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """What `first` has of one view with what `second` has of another, for all pairs of views that are not the same."""
+    return [(a, b) for i, a in enumerate(first) for j, b in enumerate(second) if i != j]

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from augstudy.learn.multicrop import passes
+from augstudy.learn.multicrop import crossed, passes
 
 
 def test_views_of_one_size_are_one_pass_and_come_back_in_order():
@@ -34,3 +34,9 @@ def test_the_head_and_its_batch_norm_see_views_of_all_sizes_at_once():
     assert [len(z) for z in found] == [4, 4, 4]
     torch.testing.assert_close(torch.cat(found).mean(0), torch.zeros(3), atol=1e-5, rtol=0)
     assert found[2].max() < -1 < 0.5 < found[0].min()
+
+
+def test_views_are_crossed_with_all_others_but_themselves():
+    a, b, c = torch.eye(3)
+    found = [(x.argmax().item(), y.argmax().item()) for x, y in crossed([a, b, c], [a, b])]
+    assert found == [(0, 1), (1, 0), (2, 0), (2, 1)]

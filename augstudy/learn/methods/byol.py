@@ -15,6 +15,7 @@ from augstudy.learn.collapse import spread
 from augstudy.learn.contrast import Tower
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
 from augstudy.learn.momentum import follow, rising
+from augstudy.learn.multicrop import crossed
 
 __all__ = ["BYOL"]
 
@@ -42,9 +43,8 @@ class BYOLModules(Modules):
         self.step = batch.step
         with torch.no_grad():
             # The second first, as it has always been: the target's norm statistics depend on it.
-            targets = {number: self.target(batch.views[number]) for number in (1, 0)}
-        predictions = [self.predicted(view) for view in batch.views]
-        pairs = [(p, t) for i, p in enumerate(predictions) for j, t in targets.items() if i != j]
+            second, first = self.target(batch.views[1]), self.target(batch.views[0])
+        pairs = crossed([self.predicted(view) for view in batch.views], [first, second])
         return 4 - 4 * torch.stack([(p * t).sum(1).mean() for p, t in pairs]).mean()
 
     def after_step(self) -> None:

@@ -12,6 +12,7 @@ from augstudy.core.build import check_range
 from augstudy.learn.backbones.base import Encoder
 from augstudy.learn.contrast import Tower, judged, paired
 from augstudy.learn.methods.base import Batch, Context, Diagnostic, Method, Modules
+from augstudy.learn.multicrop import crossed
 from augstudy.learn.queue import Queue
 from augstudy.learn.world import everyones, gathered, rows
 
@@ -42,8 +43,7 @@ class NNCLRModules(Modules):
         projections, predictions = zip(*(self.embedded(view) for view in batch.views), strict=True)
         self.fresh = gathered(projections[0].detach())
         neighbours = [self.support.nearest(z.detach()) for z in projections[:2]]
-        among = [everyones(p) for p in predictions]
-        pairs = [(n, p) for i, n in enumerate(neighbours) for j, p in enumerate(among) if i != j]
+        pairs = crossed(neighbours, [everyones(p) for p in predictions])
         return torch.stack([self._found(n, p) for n, p in pairs]).mean()
 
     def _found(self, neighbours: Tensor, among: Tensor) -> Tensor:
